@@ -1,0 +1,43 @@
+// Small files: whole reads, atomic writes, and locks that die with their owner. Blocking; call on a
+// thread that may block.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+
+namespace berth {
+
+// The whole content. Fails with not_found, too_large (above `limit`) or io.
+Result<std::string> read_file(const std::filesystem::path& path, Bytes limit = 16_MiB);
+
+// Writes beside `path`, flushes, and renames: readers see the old content or the new, never a part.
+Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
+                               mode_t mode = 0644);
+
+// The last `lines` lines of a file, reading at most `limit` from its end. Empty if it is not there.
+std::string read_last_lines(const std::filesystem::path& path, std::size_t lines,
+                            Bytes limit = 64_KiB);
+
+// An exclusive flock on a file (created if need be), held until destruction. Move-only.
+class FileLock {
+ public:
+  // Does not wait. Fails with conflict if another process holds it.
+  static Result<FileLock> try_acquire(const std::filesystem::path& path);
+
+  FileLock(FileLock&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  FileLock& operator=(FileLock&& other) noexcept;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace berth

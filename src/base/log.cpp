@@ -1,0 +1,79 @@
+#include "base/log.h"
+
+#include <array>
+#include <memory>
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace berth {
+namespace {
+
+bool is_secret_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-' || c == '.' || c == '~' || c == '+' || c == '/' || c == '=';
+}
+
+// Formats the message, then redacts the whole line.
+class RedactingFormatter final : public spdlog::formatter {
+ public:
+  explicit RedactingFormatter(std::string pattern)
+      : pattern_(pattern), inner_(std::move(pattern)) {}
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    spdlog::memory_buf_t line;
+    inner_.format(message, line);
+    const std::string clean = redact({line.data(), line.size()});
+    out.append(clean.data(), clean.data() + clean.size());
+  }
+  [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<RedactingFormatter>(pattern_);
+  }
+
+ private:
+  std::string pattern_;
+  spdlog::pattern_formatter inner_;
+};
+
+}  // namespace
+
+void start_logging(std::string_view component, std::string_view level) {
+  auto logger = std::make_shared<spdlog::logger>(std::string(component),
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_formatter(std::make_unique<RedactingFormatter>("%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v"));
+  logger->set_level(spdlog::level::from_str(std::string(level)));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+std::string redact(std::string_view text) {
+  // `keep` characters of the marker stay readable; the run of secret characters behind is hidden.
+  struct Marker {
+    std::string_view text;
+    std::size_t shortest;  // a shorter run is a word, not a secret
+  };
+  constexpr std::array<Marker, 6> markers = {Marker{"berth_", 20},  Marker{"hf_", 20},
+                                             Marker{"Bearer ", 1},  Marker{"token=", 1},
+                                             Marker{"api_key=", 1}, Marker{"password=", 1}};
+  std::string out;
+  out.reserve(text.size());
+  std::size_t i = 0;
+  while (i < text.size()) {
+    bool hidden = false;
+    for (const auto& marker : markers) {
+      if (text.substr(i, marker.text.size()) != marker.text) continue;
+      std::size_t end = i + marker.text.size();
+      while (end < text.size() && is_secret_char(text[end])) ++end;
+      if (end - i - marker.text.size() < marker.shortest) continue;
+      out += marker.text;
+      out += "***";
+      i = end;
+      hidden = true;
+      break;
+    }
+    if (!hidden) out += text[i++];
+  }
+  return out;
+}
+
+}  // namespace berth

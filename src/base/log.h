@@ -1,0 +1,18 @@
+// Logging for the long-running processes: one line an event, on standard error, through one
+// redaction. Use spdlog's calls (spdlog::info, warn, error); this only sets them up.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace berth {
+
+// Sets the default logger: `component` stands in each line; `level` is trace … error.
+// Call once, before other threads start.
+void start_logging(std::string_view component, std::string_view level);
+
+// `text` with every secret in it replaced by "***": our keys ("berth_…"), Hugging Face tokens
+// ("hf_…"), and what follows "Bearer ", "token=", "api_key=" or "password=".
+std::string redact(std::string_view text);
+
+}  // namespace berth
