@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -75,10 +76,12 @@ Result<void> write_file_atomic(const std::filesystem::path& path, std::string_vi
   return written;
 }
 
-std::string read_last_lines(const std::filesystem::path& path, std::size_t lines, Bytes limit) {
+std::string read_last_lines(const std::filesystem::path& path, std::size_t lines, Bytes limit,
+                            std::optional<Bytes> end) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.value < 0) return {};
-  const off_t size = ::lseek(fd.value, 0, SEEK_END);
+  off_t size = ::lseek(fd.value, 0, SEEK_END);
+  if (end) size = std::min(size, static_cast<off_t>(end->count));
   if (size <= 0) return {};
   const auto length = std::min<std::uint64_t>(static_cast<std::uint64_t>(size), limit.count);
   std::string tail(length, '\0');

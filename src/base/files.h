@@ -6,6 +6,7 @@
 #include "base/result.h"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -19,9 +20,10 @@ Result<std::string> read_file(const std::filesystem::path& path, Bytes limit = 1
 Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
                                mode_t mode = 0644);
 
-// The last `lines` lines of a file, reading at most `limit` from its end. Empty if it is not there.
+// The last `lines` lines of a file, or of its first `end` bytes, reading at most `limit`. Empty if
+// it is not there.
 std::string read_last_lines(const std::filesystem::path& path, std::size_t lines,
-                            Bytes limit = 64_KiB);
+                            Bytes limit = 64_KiB, std::optional<Bytes> end = std::nullopt);
 
 // An exclusive flock on a file (created if need be), held until destruction. Move-only.
 class FileLock {

@@ -1,0 +1,35 @@
+// DataFolder: where everything that Berth keeps on a machine lies.
+#pragma once
+
+#include "base/result.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace berth {
+
+struct DataFolder {
+  std::filesystem::path root;
+
+  [[nodiscard]] std::filesystem::path database() const { return root / "berth.db"; }
+  [[nodiscard]] std::filesystem::path admin_key() const { return root / "admin.key"; }
+  [[nodiscard]] std::filesystem::path server_info() const { return root / "server.json"; }
+  [[nodiscard]] std::filesystem::path server_lock() const { return root / "server.lock"; }
+  [[nodiscard]] std::filesystem::path settings() const { return root / "berth.yaml"; }
+  [[nodiscard]] std::filesystem::path logs() const { return root / "logs"; }
+  [[nodiscard]] std::filesystem::path worker() const { return root / "worker"; }
+  [[nodiscard]] std::filesystem::path worker_key() const { return worker() / "worker.key"; }
+  [[nodiscard]] std::filesystem::path worker_name() const { return worker() / "name"; }
+  [[nodiscard]] std::filesystem::path agent_lock() const { return worker() / "agent.lock"; }
+  [[nodiscard]] std::filesystem::path instances() const { return worker() / "instances"; }
+};
+
+// The folder that `given` names, else $BERTH_DATA, else ~/.local/share/berth. Absolute. Fails with
+// invalid_parameter where none can be found out.
+Result<DataFolder> find_data_folder(const std::optional<std::string>& given = std::nullopt);
+
+// Makes the folder (0700) where it is not there. Fails with io, naming the folder and the remedy.
+Result<void> create_data_folder(const DataFolder& folder);
+
+}  // namespace berth

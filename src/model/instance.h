@@ -1,0 +1,130 @@
+// Model, Instance and Assignment: the documents that the controllers and workers move.
+#pragma once
+
+#include "base/describe.h"
+#include "model/deployment.h"
+#include "model/placement.h"
+#include "model/profile.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::model {
+
+// The document kinds of the store.
+inline constexpr std::string_view kModelKind = "model";
+inline constexpr std::string_view kInstanceKind = "instance";
+inline constexpr std::string_view kAssignmentKind = "assignment";
+inline constexpr std::string_view kWorkerKind = "worker";
+inline constexpr std::string_view kPackRequestKind = "pack_request";
+inline constexpr std::string_view kKeyKind = "key";
+
+// A document of kind "model": the deployment, and what was found out when it was accepted.
+struct Model {
+  Deployment deployment;
+  std::string backend;         // the one chosen
+  std::string backend_reason;  // why
+  ModelProfile profile;
+  std::vector<std::string> warnings;
+  std::string created_at;
+  std::uint64_t generation = 1;  // of the deployment; raised by an edit that replaces instances
+  bool deleting = false;
+};
+BOOST_DESCRIBE_STRUCT(Model, (),
+                      (deployment, backend, backend_reason, profile, warnings, created_at,
+                       generation, deleting))
+
+enum class InstanceState {
+  pending,     // no placement yet; `reason` says what is missing
+  scheduled,   // placed; its worker has not taken it up yet
+  installing,  // its engine pack is being installed
+  starting,    // the engine's process runs and loads the model
+  ready,       // answers requests
+  restarting,  // ended; waits for its next attempt
+  failed,      // given up after too many failures
+  stopping,    // asked to end
+};
+BOOST_DESCRIBE_ENUM(InstanceState, pending, scheduled, installing, starting, ready, restarting,
+                    failed, stopping)
+
+// How an engine's attempt ended.
+struct EngineExit {
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  std::string likely_cause;             // "port taken", "out of memory"; empty where unknown
+  std::vector<std::string> last_lines;  // of its log
+  std::string at;
+};
+BOOST_DESCRIBE_STRUCT(EngineExit, (), (exit_code, signal, likely_cause, last_lines, at))
+
+// A document of kind "instance".
+struct Instance {
+  std::string name;   // "chat-x7k2"
+  std::string model;  // the deployment's name
+  std::uint64_t model_generation = 1;
+  std::uint64_t generation = 1;  // raised when the instance is placed anew
+  InstanceState state = InstanceState::pending;
+  std::string reason;              // why it is in this state, for a person
+  std::string state_since;         // RFC 3339
+  std::string deadline;            // when this state has lasted too long; empty = may last
+  std::optional<double> progress;  // 0 to 1 of a long step
+  std::optional<Placement> placement;
+  std::optional<Serving> serving;
+  std::string host;        // where its engine listens: the worker's loopback
+  std::uint16_t port = 0;  // 0 = not leased yet
+  std::string engine_key;
+  std::optional<int> pid;
+  std::uint32_t attempt = 0;
+  std::uint32_t failures = 0;  // in a row
+  std::optional<EngineExit> last_exit;
+  std::vector<std::string> warnings;
+  std::string created_at;
+};
+BOOST_DESCRIBE_STRUCT(Instance, (),
+                      (name, model, model_generation, generation, state, reason, state_since,
+                       deadline, progress, placement, serving, host, port, engine_key, pid, attempt,
+                       failures, last_exit, warnings, created_at))
+inline constexpr FieldInfo kInstanceFields[] = {
+    {.name = "engine_key", .text = "opens the engine's own API", .secret = true},
+};
+constexpr std::span<const FieldInfo> field_table(const Instance*) { return kInstanceFields; }
+
+// A document of kind "assignment", named "INSTANCE.GENERATION.MEMBER": what one worker should run.
+// It is there as long as it should run; the worker ends what has no assignment any more.
+struct Assignment {
+  std::string instance;
+  std::uint64_t generation = 1;
+  std::uint32_t member = 0;  // of the gang; 0 is the main process
+  std::string worker;
+  Deployment deployment;
+  std::string backend;
+  ModelProfile profile;
+  Placement placement;
+  Serving serving;
+  std::string engine_key;
+};
+BOOST_DESCRIBE_STRUCT(Assignment, (),
+                      (instance, generation, member, worker, deployment, backend, profile,
+                       placement, serving, engine_key))
+inline constexpr FieldInfo kAssignmentFields[] = {
+    {.name = "engine_key", .text = "opens the engine's own API", .secret = true},
+};
+constexpr std::span<const FieldInfo> field_table(const Assignment*) { return kAssignmentFields; }
+
+// "INSTANCE.GENERATION.MEMBER".
+std::string assignment_name(const std::string& instance, std::uint64_t generation,
+                            std::uint32_t member);
+
+// A document of kind "pack_request", named "WORKER.PACK": a pack that somebody wants on a worker,
+// or gone from it.
+struct PackRequest {
+  std::string worker;
+  std::string pack;
+  bool wanted = true;
+  std::string at;  // a later time asks again after a failure
+};
+BOOST_DESCRIBE_STRUCT(PackRequest, (), (worker, pack, wanted, at))
+
+}  // namespace berth::model

@@ -1,0 +1,61 @@
+// LaunchPlan: everything that the supervisor needs to run one engine. A value; computed by a
+// backend, carried out by the worker.
+#pragma once
+
+#include "base/describe.h"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace berth::model {
+
+// Who decided a variable or parameter.
+enum class Owner { system, backend, user, berth };
+BOOST_DESCRIBE_ENUM(Owner, system, backend, user, berth)
+
+struct EnvironmentVariable {
+  std::string name;
+  std::string value;
+  Owner owner = Owner::berth;
+  bool secret = false;  // never shown
+};
+BOOST_DESCRIBE_STRUCT(EnvironmentVariable, (), (name, value, owner, secret))
+inline constexpr FieldInfo kVariableFields[] = {{.name = "value", .text = "empty where secret"}};
+constexpr std::span<const FieldInfo> field_table(const EnvironmentVariable*) {
+  return kVariableFields;
+}
+
+struct PlannedFile {
+  std::string path;
+  std::string content;
+  std::uint32_t mode = 0600;
+};
+BOOST_DESCRIBE_STRUCT(PlannedFile, (), (path, content, mode))
+
+// How to ask the engine whether it serves.
+struct HealthProbe {
+  std::string path = "/health";
+  std::uint16_t port = 0;
+  std::uint16_t expected_status = 200;
+};
+BOOST_DESCRIBE_STRUCT(HealthProbe, (), (path, port, expected_status))
+
+struct LaunchPlan {
+  std::vector<std::string> argv;
+  std::vector<EnvironmentVariable> env;
+  std::vector<PlannedFile> files;
+  std::string working_directory;
+  std::vector<std::uint16_t> ports;
+  HealthProbe probe;
+  std::chrono::milliseconds readiness_deadline{std::chrono::minutes(10)};
+  int stop_signal = 15;  // SIGTERM
+  std::chrono::milliseconds stop_grace{std::chrono::seconds(10)};
+  std::vector<std::string> notes;  // asked against in force, for the head of the log
+};
+BOOST_DESCRIBE_STRUCT(LaunchPlan, (),
+                      (argv, env, files, working_directory, ports, probe, readiness_deadline,
+                       stop_signal, stop_grace, notes))
+
+}  // namespace berth::model

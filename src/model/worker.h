@@ -1,0 +1,72 @@
+// Worker and Device: the machines of a cluster and what they have.
+#pragma once
+
+#include "base/describe.h"
+#include "model/engine_pack.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::model {
+
+enum class DeviceKind { cpu, cuda, rocm, vulkan, metal, cann, musa, sycl };
+BOOST_DESCRIBE_ENUM(DeviceKind, cpu, cuda, rocm, vulkan, metal, cann, musa, sycl)
+
+// A GPU or NPU, or the CPU of a worker with its memory.
+struct Device {
+  std::string id;  // "cpu", "cuda:0"
+  DeviceKind kind = DeviceKind::cpu;
+  std::string name;  // "NVIDIA H100 80GB HBM3"
+  std::uint32_t index = 0;
+  Bytes memory;          // in all
+  Bytes used;            // by anyone, when last looked at
+  Bytes reserved;        // kept free for the system
+  bool unified = false;  // shares the CPU's memory
+};
+BOOST_DESCRIBE_STRUCT(Device, (), (id, kind, name, index, memory, used, reserved, unified))
+
+struct SystemFacts {
+  std::string os;    // "linux"
+  std::string arch;  // "amd64", "arm64"
+  std::string distribution;
+  std::string kernel;
+  std::string hostname;
+  std::string cpu;
+  std::uint32_t cores = 0;    // physical
+  std::uint32_t threads = 0;  // that this process may use
+  Bytes memory;
+};
+BOOST_DESCRIBE_STRUCT(SystemFacts, (),
+                      (os, arch, distribution, kernel, hostname, cpu, cores, threads, memory))
+
+enum class WorkerState { ready, not_ready, lost };
+BOOST_DESCRIBE_ENUM(WorkerState, ready, not_ready, lost)
+
+// A document of kind "worker". Heartbeats and utilisation are not in it.
+struct Worker {
+  std::string name;
+  WorkerState state = WorkerState::not_ready;
+  std::string reason;   // why it is not ready
+  std::string version;  // of Berth
+  bool local = false;   // on the server's own machine
+  std::string address;  // host:port of its listener
+  std::string access_key;
+  SystemFacts system;
+  std::map<std::string, std::string> labels;
+  std::vector<Device> devices;
+  std::vector<PackStatus> packs;
+  std::vector<std::string> warnings;  // such as a GPU that no pack can use, with the remedy
+  std::string joined_at;
+};
+BOOST_DESCRIBE_STRUCT(Worker, (),
+                      (name, state, reason, version, local, address, access_key, system, labels,
+                       devices, packs, warnings, joined_at))
+inline constexpr FieldInfo kWorkerFields[] = {
+    {.name = "access_key", .text = "opens the worker's listener", .secret = true},
+};
+constexpr std::span<const FieldInfo> field_table(const Worker*) { return kWorkerFields; }
+
+}  // namespace berth::model
