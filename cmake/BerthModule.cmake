@@ -2,13 +2,11 @@
 #
 # Declares the module in src/NAME: every *.cpp below it is part of the library `berth_NAME`, every
 # *_test.cpp part of the test program `berth_NAME_test`. Sources are globbed on purpose: a new test
-# file can not be forgotten. USES is the complete list of modules that NAME may include; the test
-# `module_dependencies` fails on an include that is not covered.
+# file can not be forgotten. USES is the complete list of modules that NAME may include;
+# tests/structure/test_modules.py reads it here and fails on an include that is not covered.
 function(berth_module name)
   cmake_parse_arguments(arg "" "" "USES;LIBS" ${ARGN})
   set(dir ${CMAKE_CURRENT_SOURCE_DIR}/${name})
-  set_property(GLOBAL APPEND PROPERTY BERTH_MODULES "${name}")
-  set_property(GLOBAL PROPERTY BERTH_USES_${name} "${arg_USES}")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cpp)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")

@@ -1,0 +1,215 @@
+// berth serve: the server with its gateway, and the worker of this machine.
+#include "backends/backend.h"
+#include "base/data_folder.h"
+#include "base/files.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "command.h"
+#include "gateway/gateway.h"
+#include "net/server.h"
+#include "serve_settings.h"
+#include "server/admin_api.h"
+#include "server/cluster_api.h"
+#include "server/first_contact.h"
+#include "server/local_worker.h"
+#include "server/models_api.h"
+#include "server/stream_api.h"
+#include "store/sqlite_store.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+namespace berth::app {
+namespace {
+
+constexpr std::size_t kPoolThreads = 4;
+constexpr std::size_t kPoolQueue = 1024;
+constexpr std::chrono::seconds kStopGrace{10};
+constexpr std::uint32_t kMostThreads = 4;
+
+struct ServeFlags {
+  std::optional<std::string> config;
+  std::optional<std::string> listen;
+  bool insecure_http = false;
+  bool no_worker = false;
+  bool leave_engines = false;
+  std::optional<std::string> log_level;
+};
+
+bool is_loopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+Result<net::Endpoint> read_listen(const ServeSettings& settings) {
+  auto listen = net::parse_endpoint(settings.listen, 8080);
+  if (!listen) return fail(std::move(listen).error().with_field("listen"));
+  if (!is_loopback(listen->host) && !settings.insecure_http) {
+    return fail(make_error(ErrorCode::invalid_parameter,
+                           "--listen {}: keys would cross the network unprotected. Put a TLS proxy "
+                           "in front and listen on 127.0.0.1, or allow it with --insecure-http",
+                           settings.listen)
+                    .with_field("listen"));
+  }
+  return listen;
+}
+
+Result<ServeSettings> read_settings(const DataFolder& data, const ServeFlags& flags) {
+  BERTH_TRY(ServeSettings settings, read_serve_settings(data, flags.config));
+  if (flags.listen) settings.listen = *flags.listen;
+  if (flags.log_level) settings.log_level = *flags.log_level;
+  settings.insecure_http = settings.insecure_http || flags.insecure_http;
+  settings.worker = settings.worker && !flags.no_worker;
+  settings.leave_engines = settings.leave_engines || flags.leave_engines;
+  if (settings.threads == 0) {
+    settings.threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+  }
+  return settings;
+}
+
+// Signals arrive by sigwait on the main thread; every thread started later inherits the mask.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSettings& settings) {
+  server::LocalWorkerOptions options;
+  options.argv = {"/proc/self/exe",   "worker",      "--local",         "--data",
+                  data.root.string(), "--log-level", settings.log_level};
+  if (settings.leave_engines) options.argv.emplace_back("--leave-engines");
+  return options;
+}
+
+void greet(const std::string& url, const DataFolder& data, const server::AdminKey& key) {
+  std::printf("Berth %s serves on %s\n", BERTH_VERSION, url.c_str());
+  if (key.created) {
+    std::printf("API key: %s (kept in %s)\n", key.key.c_str(), data.admin_key().c_str());
+  }
+  std::printf("Go on in another terminal: berth run ./model.gguf \"Once upon a time\"\n");
+  std::fflush(stdout);
+}
+
+// Waits for the end; SIGHUP reads the admin's key again.
+void wait_for_end(const sigset_t& signals, const DataFolder& data, store::Store& store,
+                  server::Access& access) {
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) return;
+    const auto key = server::ensure_admin_key(data, store);
+    const auto loaded = key ? access.reload() : Result<void>(fail(key.error()));
+    if (!loaded)
+      spdlog::error("the admin's key is as before: {}", loaded.error().to_string());
+    else
+      spdlog::info("the admin's key was read again");
+  }
+}
+
+Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
+  BERTH_TRY(const net::Endpoint listen, read_listen(settings));
+  BERTH_CHECK(create_data_folder(data));
+  auto lock = FileLock::try_acquire(data.server_lock());
+  if (!lock) {
+    return fail(std::move(lock).error().context(
+        "another server uses the data folder {}; stop it, or name another folder with --data",
+        data.root.string()));
+  }
+  start_logging("server", settings.log_level);
+  const sigset_t signals = block_signals();
+
+  BERTH_TRY(const auto store, store::open_sqlite(data.database()));
+  BERTH_TRY(const auto admin_key, server::ensure_admin_key(data, *store));
+  BERTH_TRY(const auto worker_key, server::ensure_worker_key(data));
+  server::Access access(*store);
+  BERTH_CHECK(access.reload());
+  net::ThreadPool pool(kPoolThreads, kPoolQueue);
+  server::WorkerRegistry workers(real_clock());
+  const auto& backends = backends::builtin_backends();
+  server::ControlLoop control(*store, workers, backends, real_clock());
+  server::ServerContext context{.store = *store,
+                                .pool = pool,
+                                .access = access,
+                                .workers = workers,
+                                .control = control,
+                                .backends = backends,
+                                .clock = real_clock(),
+                                .data = data,
+                                .version = BERTH_VERSION,
+                                .started = real_clock().steady_now(),
+                                .worker_key_hash = sha256_hex(worker_key)};
+  gateway::Gateway gateway(*store, access, real_clock());
+
+  net::Router router;
+  gateway.add_routes(router);
+  server::add_model_routes(router, context);
+  server::add_admin_routes(router, context);
+  server::add_stream_routes(router, context);
+  BERTH_TRY(const auto api, net::Server::listen({.address = listen, .threads = settings.threads},
+                                                std::move(router)));
+  net::Router cluster_router;
+  server::add_cluster_routes(cluster_router, context);
+  BERTH_TRY(const auto cluster, net::Server::listen({.address = {"127.0.0.1", 0}, .threads = 1},
+                                                    std::move(cluster_router)));
+
+  const std::string url = "http://" + net::to_string(api->address());
+  BERTH_CHECK(server::write_server_info(
+      data, {.pid = ::getpid(),
+             .url = url,
+             .cluster_url = "http://" + net::to_string(cluster->address()),
+             .version = BERTH_VERSION,
+             .started_at = to_rfc3339(real_clock().system_now())}));
+  cluster->start();
+  api->start();
+  control.start();
+  greet(url, data, admin_key);
+  {
+    std::optional<server::LocalWorker> worker;
+    if (settings.worker) worker.emplace(worker_options(data, settings));
+    wait_for_end(signals, data, *store, access);
+    spdlog::info("the server ends");
+  }
+  std::error_code ignored;
+  std::filesystem::remove(data.server_info(), ignored);
+  api->stop(kStopGrace);
+  cluster->stop(kStopGrace);
+  return {};
+}
+
+int run(const CommonOptions& common, const ServeFlags& flags) {
+  const auto result = [&]() -> Result<void> {
+    BERTH_TRY(const DataFolder data, find_data_folder(common.data));
+    BERTH_TRY(const ServeSettings settings, read_settings(data, flags));
+    return serve(data, settings);
+  }();
+  return result ? kDone : report(result.error());
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, const CommonOptions& common, Command& command) {
+  auto* serve =
+      app.add_subcommand("serve", "Run the server, its gateway and this machine's worker");
+  auto flags = std::make_shared<ServeFlags>();
+  serve->add_option("--listen", flags->listen,
+                    "Address and port of the API (BERTH_LISTEN; 127.0.0.1:8080)");
+  serve->add_option("--config", flags->config, "Settings file (berth.yaml in the data folder)");
+  serve->add_flag("--insecure-http", flags->insecure_http,
+                  "Allow plain HTTP on an address that others can reach");
+  serve->add_flag("--no-worker", flags->no_worker, "Do not use this machine's devices");
+  serve->add_flag("--leave-engines", flags->leave_engines, "Engines go on when the server ends");
+  serve->add_option("--log-level", flags->log_level, "trace, debug, info, warn or error")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  serve->callback(
+      [&common, &command, flags] { command = [&common, flags] { return run(common, *flags); }; });
+}
+
+}  // namespace berth::app

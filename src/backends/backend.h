@@ -1,0 +1,191 @@
+// Backend: the code that knows one inference engine. Everything that Berth says about an engine
+// (flags, validation, claims, command line, documentation) derives from its descriptor.
+//
+// All functions are pure and thread-safe: no I/O, no clock; the same input gives the same output.
+#pragma once
+
+#include "base/result.h"
+#include "model/cluster_view.h"
+#include "model/deployment.h"
+#include "model/launch_plan.h"
+#include "model/placement.h"
+#include "model/profile.h"
+#include "model/worker.h"
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace berth::backends {
+
+enum class ParameterType { flag, integer, number, text, choice, path };
+
+// Who may set a parameter.
+enum class ParameterOwner {
+  user,     // passes through, checked
+  shared,   // the user may wish; Berth computes what the engine gets (--ctx-size)
+  managed,  // Berth's alone; refused at deployment
+};
+
+// One flag of an engine.
+struct Parameter {
+  std::string_view flag;                       // "--ctx-size"
+  std::vector<std::string_view> aliases = {};  // "-c"
+  // Spellings that switch it off, the canonical one first: "--no-mmap". They take no value.
+  std::vector<std::string_view> negations = {};
+  ParameterType type = ParameterType::text;
+  ParameterOwner owner = ParameterOwner::user;
+  std::string_view text = "";  // one sentence
+  std::string_view default_value = "";
+  std::optional<double> minimum = {};
+  std::optional<double> maximum = {};
+  std::vector<std::string_view> choices = {};
+  std::vector<std::string_view> excludes = {};  // flags that can not stand beside it
+};
+
+// What happens to a variable that the user sets and Berth also knows.
+enum class VariableRule {
+  forced,   // Berth's alone; refused at deployment
+  preset,   // Berth's value, unless the user gives one
+  removed,  // never reaches the engine; refused at deployment
+};
+struct Variable {
+  std::string_view name;  // a '*' at its end stands for any rest
+  VariableRule rule = VariableRule::forced;
+  std::string_view why = "";    // half a sentence: "the flag does the same"
+  std::string_view value = "";  // of a preset
+};
+
+struct BackendDescriptor {
+  std::string_view name;  // "llama-box"
+  std::string_view text;
+  std::vector<std::string_view> engines;    // "llama.cpp"
+  std::vector<std::string_view> platforms;  // "linux/amd64" …
+  std::vector<model::Category> categories;
+  bool cpu_offload = false;
+  bool several_devices = false;
+  bool several_workers = false;
+  std::vector<Parameter> parameters;
+  std::vector<Variable> variables;
+};
+
+// The user's flags, read against the descriptor.
+struct ParsedParameters {
+  struct Given {
+    std::string flag;  // canonical name (or negation), or as written where unknown
+    std::optional<std::string> value;
+    bool known = true;
+    bool operator==(const Given&) const = default;
+  };
+  std::vector<Given> given;           // in order
+  std::vector<std::string> warnings;  // unknown flags, which pass through
+
+  // The last value given for a canonical flag.
+  [[nodiscard]] const Given* find(std::string_view flag) const;
+};
+
+// Reads "--flag value" (as two elements or one), "--flag=value" and "-c value". Fails with
+// invalid_parameter and field "parameters" on a managed flag, a wrong type, a value out of range,
+// or an exclusion.
+Result<ParsedParameters> parse_parameters(const BackendDescriptor& descriptor,
+                                          const std::vector<std::string>& parameters);
+
+// How much of a model goes to devices: the question that `Backend::estimate` answers.
+struct EstimateRequest {
+  const model::ModelProfile& profile;
+  const ParsedParameters& parameters;
+  model::Serving serving;
+  // Devices in the order that the engine will see them, with the layers that each takes; the layer
+  // after the last one is the output layer. Empty: everything on the CPU.
+  struct DeviceShare {
+    std::string device;
+    std::uint32_t layers = 0;
+  };
+  std::vector<DeviceShare> devices;
+  std::uint32_t cores = 0;  // of the worker, physical; 0 = unknown
+};
+
+// What the user's flags say about the way that a model is laid over devices.
+struct DeviceWish {
+  std::optional<std::uint32_t> layers;  // on devices, the output layer included; absent: all
+  std::vector<double> split;            // proportions of the devices; empty: Berth decides
+};
+
+// What a plan is computed from.
+struct LaunchContext {
+  const model::Deployment& deployment;
+  const model::ModelProfile& profile;
+  const model::Placement& placement;
+  model::Serving serving;
+  const model::EnginePack& pack;
+  std::string pack_folder;  // {pack}
+  std::string pack_python;  // {python}
+  const model::Worker& worker;
+  std::string instance;
+  std::uint64_t generation = 1;
+  std::uint32_t member = 0;
+  std::string folder;  // the instance's own, for files of the plan
+  std::string engine_key;
+  std::vector<std::uint16_t> ports;  // leased for this member
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  [[nodiscard]] virtual const BackendDescriptor& descriptor() const = 0;
+  // Whether it can serve the model; the error says why not.
+  [[nodiscard]] virtual Result<void> match(const model::ModelProfile& profile) const = 0;
+  // Half a sentence on why it serves a model that it matches: "the file is GGUF".
+  [[nodiscard]] virtual std::string match_reason(const model::ModelProfile& profile) const = 0;
+  // Context per request and slots, from the user's wish, the model and whether devices are used.
+  // Fails with invalid_parameter on a wish that can not be met.
+  [[nodiscard]] virtual Result<model::Serving> serving(const model::ModelProfile& profile,
+                                                       const ParsedParameters& parameters,
+                                                       bool has_devices) const = 0;
+  // The layers and proportions that the user's flags ask for.
+  [[nodiscard]] virtual DeviceWish device_wish(const ParsedParameters& parameters) const = 0;
+  // Checks that need both flags and model, beyond those of parse_parameters. The result is
+  // warnings; fails with invalid_parameter.
+  [[nodiscard]] virtual Result<std::vector<std::string>> check(
+      const model::ModelProfile& profile, const ParsedParameters& parameters) const = 0;
+  // The layers that devices can take, the output layer included.
+  [[nodiscard]] virtual std::uint32_t layers(const model::ModelProfile& profile) const {
+    return profile.layer_count + 1;
+  }
+  [[nodiscard]] virtual Result<model::Claim> estimate(const EstimateRequest& request) const = 0;
+  [[nodiscard]] virtual Result<model::LaunchPlan> launch(const LaunchContext& context) const = 0;
+  // How many ports a member needs.
+  [[nodiscard]] virtual std::size_t ports() const { return 1; }
+};
+
+// The backends that this program knows, in the order in which they are tried. A value of pointers
+// to objects that live as long as the program.
+class Registry {
+ public:
+  explicit Registry(std::vector<const Backend*> backends) : backends_(std::move(backends)) {}
+  [[nodiscard]] const Backend* find(std::string_view name) const;
+  [[nodiscard]] std::span<const Backend* const> all() const { return backends_; }
+
+ private:
+  std::vector<const Backend*> backends_;
+};
+
+// Every backend of this program.
+const Registry& builtin_backends();
+
+// Which backend serves a model, and the sentence that says why.
+struct BackendChoice {
+  const Backend* backend = nullptr;
+  std::string reason;
+};
+
+// The backend that the user names, else the first that matches. Fails with unsupported, listing
+// what each backend lacks, or invalid_parameter (field "backend") for an unknown name.
+Result<BackendChoice> choose_backend(const Registry& registry, const model::ModelProfile& profile,
+                                     const std::optional<std::string>& wish);
+
+}  // namespace berth::backends

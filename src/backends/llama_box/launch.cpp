@@ -1,0 +1,258 @@
+#include "backends/check.h"
+#include "backends/llama_box/llama_box.h"
+#include "backends/llama_box/values.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace berth::backends::llama_box {
+namespace {
+
+using model::DeviceKind;
+using Notes = std::vector<std::string>;
+
+// Flags that Berth computes with; the user's wish is in what we pass, or passed by us.
+constexpr std::string_view kComputed[] = {"--ctx-size",     "--parallel",  "--gpu-layers",
+                                          "--tensor-split", "--threads",   "--batch-size",
+                                          "--ubatch-size",  "--cache-ram", "--ctx-checkpoints"};
+
+struct VisibleDevices {
+  DeviceKind kind;
+  std::string_view variable;
+  std::string_view prefix;
+  std::string_view none;  // hides all of them
+};
+constexpr VisibleDevices kVisible[] = {
+    {DeviceKind::cuda, "CUDA_VISIBLE_DEVICES", "", "-1"},
+    {DeviceKind::rocm, "HIP_VISIBLE_DEVICES", "", "-1"},
+    {DeviceKind::vulkan, "GGML_VK_VISIBLE_DEVICES", "", ""},
+    {DeviceKind::cann, "ASCEND_RT_VISIBLE_DEVICES", "", "-1"},
+    {DeviceKind::musa, "MUSA_VISIBLE_DEVICES", "", "-1"},
+    {DeviceKind::sycl, "ONEAPI_DEVICE_SELECTOR", "level_zero:", "opencl:cpu"},
+};
+
+// Builds argv and remembers which flags of ours the pack lacks.
+class Arguments {
+ public:
+  explicit Arguments(const LaunchContext& context) : pack_(context.pack) {}
+
+  void add(std::string_view flag, std::optional<std::string> value = std::nullopt) {
+    if (!has_flag(pack_, flag)) missing_.emplace_back(flag);
+    argv.emplace_back(flag);
+    if (value) argv.push_back(std::move(*value));
+  }
+  void add_number(std::string_view flag, std::uint64_t value) { add(flag, std::to_string(value)); }
+  // Only where the pack has the flag; what it does is good to have.
+  bool add_if_known(std::string_view flag, std::uint64_t value) {
+    if (!has_flag(pack_, flag)) return false;
+    add_number(flag, value);
+    return true;
+  }
+
+  [[nodiscard]] Result<void> check() const {
+    if (missing_.empty()) return {};
+    return fail(ErrorCode::unsupported, "engine pack {} does not have {}", pack_.name,
+                fmt::join(missing_, ", "));
+  }
+
+  std::vector<std::string> argv;
+
+ private:
+  const model::EnginePack& pack_;
+  std::vector<std::string> missing_;
+};
+
+std::filesystem::path model_file(const LaunchContext& context) {
+  const std::filesystem::path source(context.deployment.source);
+  if (context.profile.files.empty()) return source;
+  const std::filesystem::path file(context.profile.files.front().path);
+  if (file.is_absolute()) return file;
+  return source.filename() == file.filename() ? source : source / file;
+}
+
+// Relative paths, also of a list, are meant from the model's folder.
+std::string resolve_paths(const std::string& value, const std::filesystem::path& folder) {
+  std::string out;
+  std::size_t start = 0;
+  while (start <= value.size()) {
+    const auto end = std::min(value.find(',', start), value.size());
+    const std::filesystem::path path(value.substr(start, end - start));
+    if (start != 0) out += ',';
+    out += path.is_absolute() || path.empty() ? path.string()
+                                              : (folder / path).lexically_normal().string();
+    start = end + 1;
+  }
+  return out;
+}
+
+const model::Device* find_device(const model::Worker& worker, std::string_view id) {
+  for (const auto& device : worker.devices) {
+    if (device.id == id) return &device;
+  }
+  return nullptr;
+}
+
+// The placement's devices, in its order, and no other ones.
+std::vector<model::EnvironmentVariable> device_variables(const LaunchContext& context) {
+  std::vector<model::EnvironmentVariable> variables;
+  for (const auto& row : kVisible) {
+    std::vector<std::uint32_t> indices;
+    for (const auto& claim : context.placement.claim.devices) {
+      const auto* device = find_device(context.worker, claim.device);
+      if (device != nullptr && device->kind == row.kind) indices.push_back(device->index);
+    }
+    const bool present =
+        std::any_of(context.worker.devices.begin(), context.worker.devices.end(),
+                    [&](const model::Device& device) { return device.kind == row.kind; });
+    if (!present) continue;
+    variables.push_back({.name = std::string(row.variable),
+                         .value = indices.empty()
+                                      ? std::string(row.none)
+                                      : fmt::format("{}{}", row.prefix, fmt::join(indices, ",")),
+                         .owner = model::Owner::berth});
+    if (row.kind == DeviceKind::cuda) {
+      variables.push_back(
+          {.name = "CUDA_DEVICE_ORDER", .value = "PCI_BUS_ID", .owner = model::Owner::berth});
+    }
+  }
+  return variables;
+}
+
+// "asked --threads 8; in force …" where the user's number is not what the engine gets.
+void note_number(Notes& notes, const ParsedParameters& parameters, std::string_view flag,
+                 std::uint64_t in_force, std::string_view why) {
+  const auto* given = parameters.find(flag);
+  if (given == nullptr || given->value == std::to_string(in_force)) return;
+  notes.push_back(fmt::format("asked {} {}; in force {} {}: {}", flag, given->value.value_or(""),
+                              flag, in_force, why));
+}
+
+void add_context(Arguments& arguments, const LaunchContext& context,
+                 const ParsedParameters& parameters, Notes& notes) {
+  const auto& serving = context.serving;
+  const std::uint64_t slot = estimate::padded_context(serving.context);
+  const auto total = slot * serving.slots;
+  arguments.add_number("--ctx-size", total);
+  arguments.add_number("--parallel", serving.slots);
+  arguments.add("--no-kv-unified");
+  arguments.add("--fit", "off");
+  note_number(notes, parameters, "--ctx-size", total,
+              fmt::format("{} {} of {} tokens", serving.slots,
+                          serving.slots == 1 ? "slot" : "slots", slot));
+
+  // The engine caps a slot at the trained context; rope scaling goes beyond it only where the
+  // file's figure is replaced.
+  const auto trained = context.profile.context_length;
+  if (trained == 0 || serving.context <= trained) return;
+  if (parameters.find("--override-kv") == nullptr) {
+    arguments.add("--override-kv",
+                  fmt::format("{}.context_length=int:{}", context.profile.architecture, slot));
+  }
+  if (parameters.find("--yarn-orig-ctx") == nullptr) {
+    arguments.add_number("--yarn-orig-ctx", trained);
+  }
+}
+
+void add_compute(Arguments& arguments, const LaunchContext& context,
+                 const ParsedParameters& parameters, Notes& notes) {
+  const auto& layers = context.placement.claim.layers;
+  const std::uint32_t on_devices = layers ? layers->on_devices : 0;
+  const auto cores = context.worker.system.cores;
+  const auto settings =
+      settings_of(context.profile, parameters, context.serving, on_devices != 0, cores);
+  arguments.add_number("--batch-size", settings.batch);
+  arguments.add_number("--ubatch-size", settings.ubatch);
+  note_number(notes, parameters, "--ubatch-size", settings.ubatch, "no more than --batch-size");
+  const auto threads = number_of(parameters, "--threads").value_or(cores);
+  if (threads != 0) arguments.add_number("--threads", threads);
+  arguments.add_number("--gpu-layers", on_devices);
+  note_number(notes, parameters, "--gpu-layers", on_devices, "what the placement has");
+  if (layers && layers->per_device.size() > 1) {
+    arguments.add("--tensor-split", fmt::format("{}", fmt::join(layers->per_device, ",")));
+  }
+  if (!arguments.add_if_known("--cache-ram", settings.cache_ram)) {
+    notes.push_back("the engine pack does not let Berth bound its prompt cache");
+  }
+  if (settings.checkpoints != 0 || parameters.find("--ctx-checkpoints") != nullptr) {
+    arguments.add_if_known("--ctx-checkpoints", settings.checkpoints);
+  }
+}
+
+void add_kind(Arguments& arguments, const LaunchContext& context,
+              const ParsedParameters& parameters) {
+  if (context.profile.category == model::Category::embedding) {
+    arguments.add("--embeddings");
+    const auto& pooling = context.profile.pooling;
+    if (parameters.find("--pooling") == nullptr && (pooling.empty() || pooling == "none")) {
+      arguments.add("--pooling", "mean");
+    }
+  }
+  if (context.profile.category == model::Category::reranker) arguments.add("--reranking");
+}
+
+void add_users(Arguments& arguments, const BackendDescriptor& descriptor,
+               const ParsedParameters& parameters, const std::filesystem::path& folder) {
+  for (const auto& given : parameters.given) {
+    if (std::find(std::begin(kComputed), std::end(kComputed), given.flag) != std::end(kComputed)) {
+      continue;
+    }
+    auto value = given.value;
+    for (const auto& parameter : descriptor.parameters) {
+      if (value && parameter.flag == given.flag && parameter.type == ParameterType::path) {
+        value = resolve_paths(*value, folder);
+      }
+    }
+    arguments.add(given.flag, std::move(value));
+  }
+}
+
+// Two minutes and another one for each GiB: a slow disk reads 17 MiB/s.
+std::chrono::milliseconds readiness_deadline(Bytes size) {
+  constexpr std::uint64_t kMostMinutes = 360;
+  const auto minutes = std::min(2 + (size.count >> 30) + 1, kMostMinutes);
+  return std::chrono::minutes(minutes);
+}
+
+}  // namespace
+
+Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
+  if (context.ports.size() != ports()) {
+    return fail(ErrorCode::internal, "{} ports leased for {}, which needs {}", context.ports.size(),
+                context.instance, ports());
+  }
+  BERTH_TRY(const auto parameters, parse_parameters(descriptor(), context.deployment.parameters));
+  model::LaunchPlan plan;
+  const auto port = context.ports.front();
+  const auto file = model_file(context);
+
+  Arguments arguments(context);
+  BERTH_TRY(arguments.argv, program_of(context));
+  arguments.add("--model", file.string());
+  arguments.add("--alias", context.deployment.name);
+  arguments.add("--host", "127.0.0.1");
+  arguments.add_number("--port", port);
+  arguments.add("--metrics");
+  add_context(arguments, context, parameters, plan.notes);
+  add_compute(arguments, context, parameters, plan.notes);
+  add_kind(arguments, context, parameters);
+  add_users(arguments, descriptor(), parameters, file.parent_path());
+  BERTH_CHECK(arguments.check());
+  plan.argv = std::move(arguments.argv);
+
+  auto forced = device_variables(context);
+  forced.push_back({.name = "HOME", .value = context.folder, .owner = model::Owner::berth});
+  forced.push_back({.name = "LLAMA_API_KEY",
+                    .value = context.engine_key,
+                    .owner = model::Owner::berth,
+                    .secret = true});
+  plan.env = build_environment(descriptor(), context.deployment.env, forced, plan.notes);
+  for (const auto& warning : parameters.warnings) plan.notes.push_back(warning);
+  plan.working_directory = context.folder;
+  plan.ports = {port};
+  plan.probe.port = port;
+  plan.readiness_deadline = readiness_deadline(context.profile.total_size);
+  return plan;
+}
+
+}  // namespace berth::backends::llama_box

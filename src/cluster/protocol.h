@@ -1,0 +1,62 @@
+// What worker and server say to each other, as described structs over HTTP and JSON.
+//
+//   POST /cluster/v1/register   Worker        → Registered
+//   GET  /cluster/v1/assignments?worker=NAME  → {"items": [Assignment], "revision": N}
+//   GET  /cluster/v1/watch?worker=NAME&kinds=assignment,pack_request&since=N   (server-sent events)
+//   POST /cluster/v1/report     WorkerReport  → {}
+#pragma once
+
+#include "base/describe.h"
+#include "model/instance.h"
+#include "model/worker.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::cluster {
+
+// What the server answers to a registration.
+struct Registered {
+  std::string name;
+  std::uint64_t revision = 0;  // of the store: watch from here after listing
+};
+BOOST_DESCRIBE_STRUCT(Registered, (), (name, revision))
+
+// What a worker says of one member of an instance. The newest report of a generation counts.
+struct InstanceReport {
+  std::string instance;
+  std::uint64_t generation = 1;
+  std::uint32_t member = 0;
+  model::InstanceState state = model::InstanceState::scheduled;
+  std::string reason;              // for a person
+  std::optional<double> progress;  // 0 to 1 of a long step
+  std::uint16_t port = 0;
+  std::optional<int> pid;  // of the engine
+  std::uint32_t attempt = 0;
+  std::uint32_t failures = 0;
+  std::optional<model::EngineExit> last_exit;
+  std::optional<Bytes> resident;  // memory that the engine's processes use now
+  std::vector<std::string> warnings;
+};
+BOOST_DESCRIBE_STRUCT(InstanceReport, (),
+                      (instance, generation, member, state, reason, progress, port, pid, attempt,
+                       failures, last_exit, resident, warnings))
+
+// Sent every few seconds, and at once when something changed.
+struct WorkerReport {
+  std::string worker;
+  std::uint64_t sequence = 0;  // raised by one a report; an older one is dropped
+  // Of the store, up to which this worker has taken its assignments in. A member that is not
+  // reported by then has no process left, and nothing of it will be started.
+  std::uint64_t revision = 0;
+  std::vector<InstanceReport> instances;  // every member that this worker has, whatever its state
+  std::vector<model::Device> devices;     // with what is used now
+  std::vector<model::PackStatus> packs;
+  std::vector<std::string> warnings;
+};
+BOOST_DESCRIBE_STRUCT(WorkerReport, (),
+                      (worker, sequence, revision, instances, devices, packs, warnings))
+
+}  // namespace berth::cluster

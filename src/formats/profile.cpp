@@ -1,0 +1,214 @@
+#include "formats/profile.h"
+
+#include "formats/cursor.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <optional>
+#include <utility>
+
+namespace berth::formats {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kMaxParts = 10'000;
+constexpr std::size_t kMaxEntries = 10'000;
+constexpr std::size_t kListed = 8;
+
+// "model-00002-of-00005.gguf" taken apart.
+struct SplitName {
+  std::string stem;  // "model"
+  std::uint32_t number = 0;
+  std::uint32_t count = 0;
+};
+
+std::optional<std::uint32_t> five_digits(std::string_view text) {
+  std::uint32_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  return value;
+}
+
+std::optional<SplitName> parse_split_name(std::string_view name) {
+  constexpr std::string_view kTail = "-00001-of-00001.gguf";
+  if (name.size() <= kTail.size() || !name.ends_with(".gguf")) return std::nullopt;
+  const std::string_view tail = name.substr(name.size() - kTail.size());
+  const auto number = five_digits(tail.substr(1, 5));
+  const auto count = five_digits(tail.substr(10, 5));
+  if (tail[0] != '-' || tail.substr(6, 4) != "-of-" || !number || !count) return std::nullopt;
+  if (*number == 0 || *number > *count) return std::nullopt;
+  return SplitName{.stem = std::string(name.substr(0, name.size() - kTail.size())),
+                   .number = *number,
+                   .count = *count};
+}
+
+fs::path part_path(const fs::path& folder, const SplitName& name, std::uint32_t number) {
+  return folder / fmt::format("{}-{:05}-of-{:05}.gguf", name.stem, number, name.count);
+}
+
+Result<GgufPart> read_part(const fs::path& path) {
+  BERTH_TRY(auto source, open_file(path));
+  BERTH_TRY(auto file, read_gguf(*source, path.native()));
+  return GgufPart{.path = path.native(), .file = std::move(file)};
+}
+
+// The other parts of a split model; `first` is any of them. In order.
+Result<std::vector<GgufPart>> read_parts(const fs::path& path, GgufPart first) {
+  const auto count = find_number(first.file.metadata, "split.count").value_or(1);
+  std::vector<GgufPart> parts;
+  if (count <= 1) {
+    parts.push_back(std::move(first));
+    return parts;
+  }
+  const auto name = parse_split_name(path.filename().native());
+  if (count > kMaxParts || !name || name->count != count) {
+    return fail(ErrorCode::corrupt,
+                "{}: split.count says that this is one of {} parts, and parts are found by name: "
+                "call it NAME-00001-of-{:05}.gguf, and the others likewise",
+                path.native(), count, count);
+  }
+  std::optional<GgufPart> given = std::move(first);
+  for (std::uint32_t number = 1; number <= count; ++number) {
+    const fs::path place = part_path(path.parent_path(), *name, number);
+    if (number == name->number && given) {
+      parts.push_back(*std::exchange(given, std::nullopt));
+    } else {
+      auto part = read_part(place);
+      if (!part && part.error().code == ErrorCode::not_found) {
+        return fail(ErrorCode::not_found, "{}: part {} of {} is missing: there is no {}",
+                    path.native(), number, count, place.native());
+      }
+      if (!part) return fail(std::move(part).error());
+      parts.push_back(*std::move(part));
+    }
+    const GgufMetadata& metadata = parts.back().file.metadata;
+    if (find_number(metadata, "split.no") != number - 1 ||
+        find_number(metadata, "split.count") != count) {
+      return fail(ErrorCode::corrupt,
+                  "{}: split.no: its name says part {} of {}, its content says otherwise",
+                  place.native(), number, count);
+    }
+  }
+  if (const auto total = find_number(parts.front().file.metadata, "split.tensors.count")) {
+    std::uint64_t sum = 0;
+    for (const GgufPart& part : parts) sum += part.file.tensors.size();
+    if (sum != *total) {
+      return fail(ErrorCode::corrupt,
+                  "{}: split.tensors.count: the parts hold {} tensors of {}: they are not all of "
+                  "one model",
+                  path.native(), sum, *total);
+    }
+  }
+  return parts;
+}
+
+Result<model::ModelProfile> profile_file(const fs::path& path) {
+  BERTH_TRY(auto first, read_part(path));
+  BERTH_TRY(const auto parts, read_parts(path, std::move(first)));
+  auto profile = profile_of(parts);
+  if (!profile) {
+    Error error = std::move(profile).error();
+    error.message = fmt::format("{}: {}", path.native(), error.message);
+    return fail(std::move(error));
+  }
+  if (profile->name.empty()) {
+    const auto split = parse_split_name(path.filename().native());
+    profile->name = printable(split ? split->stem : path.stem().native(), 256);
+  }
+  return profile;
+}
+
+// What lies in a folder, as far as it matters here.
+struct FolderContent {
+  std::vector<fs::path> models;  // GGUF files; of a split model the part that is there first
+  bool hugging_face = false;
+};
+
+Result<FolderContent> list_folder(const fs::path& folder) {
+  FolderContent content;
+  std::error_code error;
+  std::map<std::string, fs::path> splits;  // by stem and count
+  std::size_t seen = 0;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    if (++seen > kMaxEntries) {
+      return fail(ErrorCode::invalid_parameter,
+                  "{} holds more than {} entries; name the model's file", folder.native(),
+                  kMaxEntries);
+    }
+    const fs::path& path = entries->path();
+    content.hugging_face = content.hugging_face || path.filename() == "config.json";
+    std::error_code ignored;
+    if (!entries->is_regular_file(ignored)) continue;
+    auto source = open_file(path);
+    if (!source || !looks_like_gguf(**source)) continue;
+    if (const auto name = parse_split_name(path.filename().native()); name && name->count > 1) {
+      auto& first = splits[fmt::format("{}/{}", name->stem, name->count)];
+      if (first.empty() || path < first) first = path;
+    } else {
+      content.models.push_back(path);
+    }
+  }
+  if (error == std::errc::permission_denied) {
+    return fail(ErrorCode::permission_denied, "{} may not be read by this user", folder.native());
+  }
+  if (error) return fail_errno(error.value(), "listing {}", folder.native());
+  for (auto& [key, path] : splits) content.models.push_back(std::move(path));
+  std::ranges::sort(content.models);
+  return content;
+}
+
+// Whether a file goes with another model (projector, adapter, draft heads) and is none itself.
+bool is_companion(const fs::path& path) {
+  std::string name = path.filename().native();
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name.find("mmproj") != std::string::npos || name.starts_with("mtp-")) return true;
+  const auto part = read_part(path);
+  if (!part) return false;
+  const GgufMetadata& metadata = part->file.metadata;
+  const std::string_view type = find_string(metadata, "general.type");
+  return find_string(metadata, "general.architecture") == "clip" || type == "adapter" ||
+         type == "imatrix";
+}
+
+Result<model::ModelProfile> profile_folder(const fs::path& folder) {
+  BERTH_TRY(auto content, list_folder(folder));
+  if (content.models.empty()) {
+    return fail(ErrorCode::unsupported, "{} holds no GGUF file{}; Berth serves GGUF files today",
+                folder.native(),
+                content.hugging_face ? ", but a model in the format of Hugging Face" : "");
+  }
+  std::vector<fs::path> models;
+  std::ranges::copy_if(content.models, std::back_inserter(models),
+                       [](const fs::path& path) { return !is_companion(path); });
+  if (models.empty()) {
+    return fail(ErrorCode::unsupported,
+                "{} holds only projectors or adapters ({}), which go with another model",
+                folder.native(), content.models.front().filename().native());
+  }
+  if (models.size() == 1) return profile_file(models.front());
+  std::string names;
+  for (std::size_t i = 0; i < models.size() && i < kListed; ++i) {
+    names += (i == 0 ? "" : ", ") + printable(models[i].filename().native());
+  }
+  if (models.size() > kListed) names += fmt::format(" and {} more", models.size() - kListed);
+  return fail(ErrorCode::invalid_parameter, "{} holds {} models, name one of them: {}",
+              folder.native(), models.size(), names);
+}
+
+}  // namespace
+
+Result<model::ModelProfile> profile_path(const fs::path& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error).lexically_normal();
+  if (error) return fail_errno(error.value(), "finding {}", path.native());
+  if (fs::is_directory(absolute, error)) return profile_folder(absolute);
+  return profile_file(absolute);
+}
+
+}  // namespace berth::formats

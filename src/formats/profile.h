@@ -1,0 +1,35 @@
+// From a model's files to its ModelProfile: the way into this module. Blocking; thread-safe.
+#pragma once
+
+#include "formats/gguf.h"
+#include "model/profile.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace berth::formats {
+
+// Profiles the model at `path`: a GGUF file (any part of a split one) or a folder that holds one
+// model's GGUF files; a projector (mmproj) beside it is left out. The format is told by the
+// content.
+//
+// A projector asked for by name has architecture "clip", an adapter (LoRA) has "adapter": neither
+// can be served alone, and that is for the backend's match to say.
+//
+// Errors: not_found; permission_denied; invalid_parameter (several models in a folder, no regular
+// file); unsupported (another format, a newer GGUF); corrupt (a broken or truncated file, a missing
+// part); io.
+Result<model::ModelProfile> profile_path(const std::filesystem::path& path);
+
+// One part of a GGUF model: its table of contents and where it is.
+struct GgufPart {
+  std::string path;
+  GgufFile file;
+};
+
+// The profile of a model from the tables of its parts, first part first. Pure. Fails with corrupt
+// where the metadata of a known meaning has an impossible value, or parts do not belong together.
+Result<model::ModelProfile> profile_of(const std::vector<GgufPart>& parts);
+
+}  // namespace berth::formats

@@ -1,0 +1,178 @@
+#include "gateway/completions.h"
+
+#include "gateway/request_body.h"
+#include "net/client.h"
+
+#include <optional>
+#include <utility>
+
+namespace berth::gateway {
+namespace {
+
+constexpr net::ClientDeadlines kEngineDeadlines{
+    .connect = std::chrono::seconds(5), .head = kEnginePatience, .idle = std::chrono::seconds(60)};
+constexpr Bytes kLargestAnswer = 64_MiB;
+constexpr int kClientClosed = 499;  // only in metrics
+
+// One request on its way. Lives as long as its handler.
+class Relay {
+ public:
+  Relay(GatewayContext& context, net::Exchange& exchange, std::string path, std::string route)
+      : context_(context),
+        exchange_(exchange),
+        path_(std::move(path)),
+        route_(std::move(route)),
+        started_(context.clock.steady_now()) {}
+
+  net::Task<> run() {
+    auto done = co_await serve();
+    if (!done && !exchange_.responded()) {
+      const Error& error = done.error();
+      status_ = http_status(error.code);
+      auto response = net::error_response(error);
+      if (status_ == 503 || status_ == 429) response.headers.set("retry-after", "5");
+      co_await exchange_.respond(std::move(response));
+    }
+    if (exchange_.gone()) status_ = kClientClosed;
+    context_.metrics.count({.model = model_,
+                            .route = route_,
+                            .status = status_,
+                            .duration = since_start(),
+                            .first_byte = first_byte_,
+                            .usage = usage_});
+  }
+
+ private:
+  net::Task<Result<void>> serve() {
+    BERTH_CO_CHECK(context_.access.authenticate(exchange_.request()));
+    auto text = co_await exchange_.read_body();
+    if (!text) co_return fail(std::move(text).error());
+    BERTH_CO_TRY(RoutedBody body, read_body(std::move(*text)));
+    const auto routes = context_.table.routes();
+    BERTH_CO_TRY(Reservation target, choose_target(*routes, body.model));
+    model_ = body.model;
+    auto answer = co_await ask(*target, body);
+    if (!answer && is_unreached(answer.error())) {
+      // The engine died a moment ago: no byte of an answer was seen, another one may serve.
+      const std::string failed = target->instance;
+      BERTH_CO_TRY(Reservation other, choose_target(*routes, body.model, failed));
+      auto second = co_await ask(*other, body);
+      if (!second) co_return fail(std::move(second).error());
+      co_return co_await pass_on(std::move(*second), body);
+    }
+    if (!answer) co_return fail(std::move(answer).error());
+    co_return co_await pass_on(std::move(*answer), body);
+  }
+
+  static bool is_unreached(const Error& error) { return error.code == ErrorCode::unavailable; }
+
+  net::Task<Result<net::ClientResponse>> ask(const Target& target, const RoutedBody& body) {
+    net::ClientRequest request;
+    request.method = "POST";
+    request.target = path_;
+    request.headers.set("content-type", "application/json");
+    request.headers.set("authorization", "Bearer " + target.engine_key);
+    request.headers.set("x-request-id", exchange_.request().id);
+    request.body = body.upstream;
+    auto& client = net::Client::of(exchange_.executor().context());
+    auto sending = client.send(target.engine, std::move(request), kEngineDeadlines);
+    auto answer = co_await exchange_.unless_gone(std::move(sending));
+    co_return answer;
+  }
+
+  net::Task<Result<void>> pass_on(net::ClientResponse answer, const RoutedBody& body) {
+    status_ = answer.status();
+    exchange_.on_client_gone([&answer] { answer.abort(); });
+    Result<void> result;
+    if (answer.status() >= 400) {
+      result = co_await pass_error(answer);
+    } else if (body.stream) {
+      result = co_await pass_stream(answer, body.wants_usage);
+    } else {
+      result = co_await pass_whole(answer);
+    }
+    exchange_.on_client_gone({});
+    co_return result;
+  }
+
+  // An engine's error in OpenAI's shape, whatever shape it came in.
+  net::Task<Result<void>> pass_error(net::ClientResponse& answer) {
+    auto body = co_await answer.read_all(1_MiB, kEnginePatience);
+    if (!body) co_return fail(std::move(body).error());
+    Error error = net::error_from_response(answer.status(), *body);
+    const bool ours = answer.status() == 401 || answer.status() == 403;
+    if (ours) error = make_error(ErrorCode::unavailable, "the engine refused the gateway's key");
+    if (ours) status_ = http_status(error.code);
+    co_return co_await exchange_.respond(net::error_response(status_, error));
+  }
+
+  net::Task<Result<void>> pass_whole(net::ClientResponse& answer) {
+    auto body = co_await answer.read_all(kLargestAnswer, kEnginePatience);
+    if (!body) co_return fail(std::move(body).error().context("the engine broke off"));
+    first_byte_ = since_start();
+    usage_ = read_usage(*body).value_or(Usage{});
+    net::Response response{.status = answer.status()};
+    response.headers.set("content-type",
+                         answer.headers().get("content-type").value_or("application/json"));
+    response.body = std::move(*body);
+    co_return co_await exchange_.respond(std::move(response));
+  }
+
+  net::Task<Result<void>> pass_stream(net::ClientResponse& answer, bool pass_usage) {
+    net::Headers headers{{"cache-control", "no-store"}, {"x-accel-buffering", "no"}};
+    headers.set("content-type", answer.headers().get("content-type").value_or("text/event-stream"));
+    auto sent = co_await exchange_.start(answer.status(), std::move(headers));
+    UsageFilter filter(pass_usage);
+    while (sent) {
+      const auto piece = co_await answer.read_some(kEnginePatience);
+      if (!piece) co_return co_await break_off(piece.error());
+      if (!*piece) break;
+      const auto passed = filter.feed(**piece);
+      if (!passed) co_return co_await break_off(passed.error());
+      if (passed->empty()) continue;
+      if (first_byte_ == Duration::zero()) first_byte_ = since_start();
+      sent = co_await exchange_.write(*passed);
+    }
+    usage_ = filter.usage().value_or(Usage{});
+    if (!sent) co_return sent;
+    if (!filter.rest().empty()) {
+      const std::string rest(filter.rest());
+      BERTH_CO_CHECK(co_await exchange_.write(rest));
+    }
+    co_return co_await exchange_.finish();
+  }
+
+  // The answer has begun, so the error travels inside it, as one more event.
+  net::Task<Result<void>> break_off(Error error) {
+    status_ = http_status(error.code);
+    if (exchange_.gone()) co_return fail(std::move(error));
+    const auto told = std::move(error).context("the engine broke off");
+    const std::string event = "data: " + to_text(net::error_json(told)) + "\n\n";
+    BERTH_CO_CHECK(co_await exchange_.write(event));
+    co_return co_await exchange_.finish();
+  }
+
+  [[nodiscard]] Duration since_start() const {
+    return std::chrono::duration_cast<Duration>(context_.clock.steady_now() - started_);
+  }
+
+  GatewayContext& context_;
+  net::Exchange& exchange_;
+  std::string path_;
+  std::string route_;
+  SteadyTime started_;
+  std::string model_;
+  int status_ = 200;
+  Duration first_byte_{};
+  Usage usage_;
+};
+
+}  // namespace
+
+net::Task<> relay_completion(GatewayContext& context, net::Exchange& exchange, std::string path,
+                             std::string route) {
+  Relay relay(context, exchange, std::move(path), std::move(route));
+  co_await relay.run();
+}
+
+}  // namespace berth::gateway

@@ -1,0 +1,84 @@
+#include "gateway/gateway.h"
+
+namespace berth::gateway {
+namespace {
+
+json::object describe(const ModelRoute& route) {
+  return {{"id", route.name},
+          {"object", "model"},
+          {"created", route.created},
+          {"owned_by", "berth"},
+          {"context_length", route.context},
+          {"instances", route.ready.size()}};
+}
+
+net::Task<> health(net::Exchange& exchange) {
+  co_await exchange.respond(net::json_response(200, {{"status", "ok"}}));
+}
+
+}  // namespace
+
+Gateway::Gateway(store::Store& store, const server::Access& access, const Clock& clock)
+    : table_(store),
+      context_{.table = table_, .metrics = metrics_, .access = access, .clock = clock} {}
+
+void Gateway::add_routes(net::Router& router) {
+  router.add("GET", "/health", health);
+  router.add("GET", "/metrics", [this](net::Exchange& exchange) { return metrics(exchange); });
+  router.add("GET", "/v1/models",
+             [this](net::Exchange& exchange) { return list_models(exchange); });
+  router.add("GET", "/v1/models/{name...}",
+             [this](net::Exchange& exchange) { return get_model(exchange); });
+  router.add("POST", "/v1/chat/completions", [this](net::Exchange& exchange) {
+    return relay_completion(context_, exchange, "/v1/chat/completions", "chat_completions");
+  });
+  router.add("POST", "/v1/completions", [this](net::Exchange& exchange) {
+    return relay_completion(context_, exchange, "/v1/completions", "completions");
+  });
+}
+
+// What answers requests now: a client that reads the list can use each of its entries.
+net::Task<> Gateway::list_models(net::Exchange& exchange) {
+  auto allowed = context_.access.authenticate(exchange.request());
+  if (!allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
+    co_return;
+  }
+  json::array models;
+  const auto routes = table_.routes();
+  for (const auto& [name, route] : *routes) {
+    if (!route.ready.empty()) models.push_back(describe(route));
+  }
+  co_await exchange.respond(net::json_response(200, {{"object", "list"}, {"data", models}}));
+}
+
+net::Task<> Gateway::get_model(net::Exchange& exchange) {
+  auto allowed = context_.access.authenticate(exchange.request());
+  if (!allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
+    co_return;
+  }
+  const auto routes = table_.routes();
+  const auto route = routes->find(exchange.param("name"));
+  if (route == routes->end()) {
+    const auto error =
+        make_error(ErrorCode::not_found, "there is no model named \"{}\"", exchange.param("name"));
+    co_await exchange.respond(net::error_response(error));
+    co_return;
+  }
+  co_await exchange.respond(net::json_response(200, describe(route->second)));
+}
+
+net::Task<> Gateway::metrics(net::Exchange& exchange) {
+  auto allowed = context_.access.authenticate(exchange.request());
+  if (!allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
+    co_return;
+  }
+  const auto routes = table_.routes();
+  auto response = net::text_response(200, metrics_.to_text(*routes),
+                                     "text/plain; version=0.0.4; charset=utf-8");
+  co_await exchange.respond(std::move(response));
+}
+
+}  // namespace berth::gateway

@@ -1,0 +1,33 @@
+// Gateway: the OpenAI-compatible API in front of all instances, /health and /metrics.
+#pragma once
+
+#include "base/clock.h"
+#include "gateway/completions.h"
+#include "gateway/gateway_metrics.h"
+#include "gateway/routing_table.h"
+#include "net/router.h"
+#include "server/access.h"
+#include "store/store.h"
+
+namespace berth::gateway {
+
+// Outlives the server whose router it was added to. Thread-safe.
+class Gateway {
+ public:
+  Gateway(store::Store& store, const server::Access& access, const Clock& clock);
+
+  // GET /v1/models, GET /v1/models/{name}, POST /v1/chat/completions, POST /v1/completions,
+  // GET /health (without a key), GET /metrics.
+  void add_routes(net::Router& router);
+
+ private:
+  net::Task<> list_models(net::Exchange& exchange);
+  net::Task<> get_model(net::Exchange& exchange);
+  net::Task<> metrics(net::Exchange& exchange);
+
+  RoutingTable table_;
+  GatewayMetrics metrics_;
+  GatewayContext context_;
+};
+
+}  // namespace berth::gateway

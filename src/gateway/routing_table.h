@@ -1,0 +1,90 @@
+// RoutingTable: which instances answer for a model, as a snapshot in memory. Requests flow while
+// the store is slow or away: they only read the last snapshot.
+#pragma once
+
+#include "base/result.h"
+#include "model/instance.h"
+#include "net/url.h"
+#include "store/store.h"
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace berth::gateway {
+
+// A running instance. Shared between snapshots, so that its count of requests goes on.
+struct Target {
+  std::string instance;
+  std::uint64_t generation = 1;
+  net::Endpoint engine;
+  std::string engine_key;
+  model::Serving serving;
+  std::atomic<std::uint32_t> in_flight = 0;
+};
+
+struct ModelRoute {
+  std::string name;
+  std::string reason;  // why nothing is ready, for the person who asks
+  std::uint32_t context = 0;
+  std::int64_t created = 0;  // seconds since the epoch
+  std::vector<std::shared_ptr<Target>> ready;
+};
+
+using Routes = std::map<std::string, ModelRoute, std::less<>>;
+
+// Keeps itself up to date from the store on a thread of its own. Thread-safe.
+class RoutingTable {
+ public:
+  explicit RoutingTable(store::Store& store);
+  ~RoutingTable();
+  RoutingTable(const RoutingTable&) = delete;
+  RoutingTable& operator=(const RoutingTable&) = delete;
+
+  // The snapshot of this moment; never null.
+  [[nodiscard]] std::shared_ptr<const Routes> routes() const { return std::atomic_load(&routes_); }
+
+ private:
+  void run(const std::stop_token& stop);
+  Result<store::Revision> rebuild();
+
+  store::Store& store_;
+  std::shared_ptr<const Routes> routes_;
+  std::jthread thread_;
+};
+
+// One request on its way to a target; counts as in flight until destroyed. Move-only.
+class Reservation {
+ public:
+  explicit Reservation(std::shared_ptr<Target> target) : target_(std::move(target)) {
+    target_->in_flight.fetch_add(1, std::memory_order_relaxed);
+  }
+  Reservation(Reservation&&) noexcept = default;
+  Reservation& operator=(Reservation&&) = delete;
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  ~Reservation() {
+    if (target_) target_->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] const Target& operator*() const { return *target_; }
+  [[nodiscard]] const Target* operator->() const { return target_.get(); }
+
+ private:
+  std::shared_ptr<Target> target_;
+};
+
+// Requests that may wait at one instance beyond its slots.
+inline constexpr std::uint32_t kQueueBound = 128;
+
+// The instance with the least load for its slots, `without` excepted (it has just failed). Fails
+// with not_found for an unknown model, unavailable where nothing is ready, resource_exhausted where
+// every queue is full.
+Result<Reservation> choose_target(const Routes& routes, std::string_view model,
+                                  std::string_view without = {});
+
+}  // namespace berth::gateway

@@ -1,0 +1,243 @@
+#include "net/transport.h"
+
+#include <vector>
+
+#include <boost/asio/buffer.hpp>
+
+namespace berth::net {
+namespace {
+
+using boost::system::error_code;
+
+constexpr std::size_t kScratchSize = 64 * 1024;
+// A watch stops where so much of a next request has come: memory stays bounded.
+constexpr std::size_t kWatchedInput = 64 * 1024;
+constexpr SteadyTime kNever = SteadyTime::max();
+
+// One buffer a thread: a connection that waits holds none.
+char* scratch() {
+  thread_local const std::unique_ptr<char[]> buffer(new char[kScratchSize]);
+  return buffer.get();
+}
+
+}  // namespace
+
+struct Deadline::State {
+  State(Executor executor, std::function<void()> function)
+      : timer(executor), on_expiry(std::move(function)) {}
+  Timer timer;
+  std::function<void()> on_expiry;
+  SteadyTime at = kNever;
+  SteadyTime armed = kNever;  // when the timer will fire
+  std::uint64_t generation = 0;
+  bool expired = false;
+};
+
+Deadline::Deadline(Executor executor, std::function<void()> on_expiry)
+    : state_(std::make_shared<State>(executor, std::move(on_expiry))) {}
+
+Deadline::~Deadline() {
+  state_->on_expiry = nullptr;
+  state_->at = kNever;
+  state_->timer.cancel();
+}
+
+void Deadline::set(Duration from_now) {
+  state_->expired = false;
+  state_->at = std::chrono::steady_clock::now() + from_now;
+  if (state_->at < state_->armed) arm(state_);
+}
+
+void Deadline::clear() { state_->at = kNever; }
+
+bool Deadline::expired() const { return state_->expired; }
+
+void Deadline::arm(const std::shared_ptr<State>& state) {
+  state->armed = state->at;
+  const std::uint64_t generation = ++state->generation;
+  state->timer.expires_at(state->armed);
+  state->timer.async_wait([state, generation](const error_code& error) {
+    if (error || generation != state->generation) return;
+    state->armed = kNever;
+    if (state->at == kNever) return;
+    if (state->at > std::chrono::steady_clock::now()) {
+      arm(state);
+      return;
+    }
+    state->at = kNever;
+    state->expired = true;
+    if (state->on_expiry) state->on_expiry();
+  });
+}
+
+Transport::Transport(Socket socket)
+    : socket_(std::move(socket)),
+      read_deadline_(socket_.get_executor(),
+                     [this] {
+                       error_code ignored;
+                       socket_.cancel(ignored);
+                     }),
+      write_deadline_(socket_.get_executor(), [this] {
+        error_code ignored;
+        socket_.cancel(ignored);
+      }) {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);
+  socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+}
+
+std::string_view Transport::input() const { return std::string_view(buffer_).substr(begin_); }
+
+void Transport::consume(std::size_t count) {
+  begin_ += count;
+  if (begin_ >= buffer_.size()) {
+    begin_ = 0;
+    buffer_.clear();
+  }
+}
+
+Transport::Received Transport::receive() {
+  error_code error;
+  const std::size_t count = socket_.receive(boost::asio::buffer(scratch(), kScratchSize), 0, error);
+  more_at_once_ = !error && count == kScratchSize;
+  if (error == boost::asio::error::would_block || error == boost::asio::error::interrupted) {
+    return Received::nothing;
+  }
+  if (error == boost::asio::error::eof || (!error && count == 0)) {
+    peer_closed_ = true;
+    return Received::closed;
+  }
+  if (error) {
+    peer_closed_ = true;
+    return Received::broken;
+  }
+  if (begin_ > 0) {
+    buffer_.erase(0, begin_);
+    begin_ = 0;
+  }
+  buffer_.append(scratch(), count);
+  received_ += count;
+  return Received::some;
+}
+
+Task<Result<std::size_t>> Transport::read_more(Duration limit) {
+  const std::uint64_t before = received_;
+  bool ready = more_at_once_;
+  for (;;) {
+    if (received_ != before) co_return static_cast<std::size_t>(received_ - before);
+    if (!socket_.is_open()) co_return fail(ErrorCode::cancelled, "the connection was closed");
+    if (ready) {
+      const Received received = receive();
+      if (received == Received::closed) co_return std::size_t{0};
+      if (received == Received::broken) {
+        co_return fail(ErrorCode::unavailable, "the connection was reset");
+      }
+      if (received == Received::some) continue;
+    }
+    if (buffer_.empty()) std::string().swap(buffer_);  // hold nothing while it idles
+    read_deadline_.set(limit);
+    const auto [error] = co_await socket_.async_wait(Socket::wait_read, use_task);
+    read_deadline_.clear();
+    if (error && received_ == before) {
+      if (read_deadline_.expired()) {
+        co_return fail(ErrorCode::timeout, "no byte came in {} ms", limit.count());
+      }
+      co_return fail(ErrorCode::cancelled, "reading was cancelled");
+    }
+    ready = true;
+  }
+}
+
+Task<Result<void>> Transport::write(Pieces pieces, Duration limit) {
+  for (;;) {
+    std::array<boost::asio::const_buffer, std::tuple_size_v<Pieces>> buffers;
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      buffers[i] = boost::asio::buffer(pieces[i].data(), pieces[i].size());
+      left += pieces[i].size();
+    }
+    if (left == 0) co_return Result<void>{};
+    if (!socket_.is_open()) co_return fail(ErrorCode::cancelled, "the connection was closed");
+    error_code error;
+    std::size_t sent = socket_.send(buffers, 0, error);
+    for (auto& piece : pieces) {
+      const std::size_t part = std::min(sent, piece.size());
+      piece.remove_prefix(part);
+      sent -= part;
+    }
+    if (!error) continue;
+    if (error != boost::asio::error::would_block && error != boost::asio::error::interrupted) {
+      co_return fail(ErrorCode::cancelled, "the peer closed the connection ({})", error.message());
+    }
+    write_deadline_.set(limit);
+    const auto [waited] = co_await socket_.async_wait(Socket::wait_write, use_task);
+    write_deadline_.clear();
+    if (waited) {
+      if (write_deadline_.expired()) {
+        co_return fail(ErrorCode::timeout, "the peer took no byte in {} ms", limit.count());
+      }
+      co_return fail(ErrorCode::cancelled, "writing was cancelled");
+    }
+  }
+}
+
+void Transport::watch(std::function<void()> on_gone) {
+  on_gone_ = std::move(on_gone);
+  arm_watch();
+}
+
+void Transport::hold_input(bool hold) {
+  hold_ = hold;
+  if (!hold) arm_watch();
+}
+
+void Transport::arm_watch() {
+  if (!on_gone_ || watch_waits_ || !socket_.is_open() || input().size() >= kWatchedInput) return;
+  watch_waits_ = true;
+  socket_.async_wait(Socket::wait_read, [weak = weak_from_this()](const error_code& error) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->watch_waits_ = false;
+    if (!error) self->on_watch();
+  });
+}
+
+void Transport::on_watch() {
+  if (!on_gone_) return;
+  if (hold_) {
+    char byte = 0;
+    error_code error;
+    const std::size_t count =
+        socket_.receive(boost::asio::buffer(&byte, 1), Socket::message_peek, error);
+    if (error == boost::asio::error::would_block) return arm_watch();
+    if (count > 0) return;  // looked at again when the input is free
+    peer_closed_ = true;
+  } else if (!peer_closed_) {
+    const Received received = receive();
+    if (received == Received::some || received == Received::nothing) return arm_watch();
+  }
+  const auto on_gone = std::exchange(on_gone_, nullptr);
+  on_gone();
+}
+
+bool Transport::is_quiet() {
+  if (!socket_.is_open() || peer_closed_ || !input().empty()) return false;
+  char byte = 0;
+  error_code error;
+  socket_.receive(boost::asio::buffer(&byte, 1), Socket::message_peek, error);
+  return error == boost::asio::error::would_block;
+}
+
+void Transport::shutdown_send() {
+  error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+void Transport::close() {
+  read_deadline_.clear();
+  write_deadline_.clear();
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace berth::net

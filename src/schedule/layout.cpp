@@ -1,0 +1,346 @@
+#include "schedule/layout.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace berth::schedule {
+namespace {
+
+using backends::EstimateRequest;
+using Devices = std::vector<const model::DeviceView*>;
+using Shares = std::vector<EstimateRequest::DeviceShare>;
+
+// A claim that does not fit: where, and by how much.
+struct Shortage {
+  std::size_t device = 0;  // position in the claim; the host is the last
+  Bytes needed;
+  Bytes available;
+};
+
+// Everything about one pack of one worker that the stages share.
+class Bench {
+ public:
+  Bench(const PlacementRequest& request, const Option& option, const model::Serving& serving)
+      : request_(request), option_(option), serving_(serving) {}
+
+  [[nodiscard]] Result<model::Claim> claim(const Shares& shares) const {
+    auto claim = request_.backend.estimate({.profile = request_.profile,
+                                            .parameters = request_.parameters,
+                                            .serving = serving_,
+                                            .devices = shares,
+                                            .cores = option_.worker->system.cores});
+    const auto& given = request_.deployment.claim;
+    if (!claim || !given || (!given->vram && !given->ram)) return claim;
+    claim->method = model::ClaimMethod::given;
+    for (std::size_t i = 0; i < claim->devices.size(); ++i) {
+      auto& device = claim->devices[i];
+      const auto& figure = i + 1 == claim->devices.size() ? given->ram : given->vram;
+      if (figure) device = {.device = device.device, .weights = *figure};
+    }
+    return claim;
+  }
+
+  // The first device that is too small. Devices that share the CPU's memory count with the host,
+  // which is asked last, or not at all.
+  [[nodiscard]] std::optional<Shortage> shortage(const model::Claim& claim, const Devices& devices,
+                                                 bool with_host = true) const {
+    Bytes host = claim.devices.back().total();
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      const auto needed = claim.devices[i].total();
+      if (devices[i]->device.unified) host += needed;
+      if (needed > devices[i]->free()) return Shortage{i, needed, devices[i]->free()};
+    }
+    if (with_host && host > option_.host->free())
+      return Shortage{devices.size(), host, option_.host->free()};
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::uint32_t layers() const { return request_.backend.layers(request_.profile); }
+
+ private:
+  const PlacementRequest& request_;
+  const Option& option_;
+  model::Serving serving_;
+};
+
+// `layers` in the proportions given: largest remainder, earlier devices first at ties.
+Shares proportional(const Devices& devices, const std::vector<double>& parts,
+                    std::uint32_t layers) {
+  const double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
+  Shares shares;
+  std::uint32_t given = 0;
+  double reached = 0;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    reached += parts[i];
+    const auto until = i + 1 == devices.size() || sum <= 0
+                           ? layers
+                           : static_cast<std::uint32_t>(layers * (reached / sum) + 0.5);
+    const auto count = std::max(until, given) - given;
+    given += count;
+    shares.push_back({devices[i]->device.id, count});
+  }
+  return shares;
+}
+
+std::vector<double> free_parts(const Devices& devices) {
+  std::vector<double> parts;
+  for (const auto* view : devices) parts.push_back(static_cast<double>(view->free().count));
+  return parts;
+}
+
+// Layers over several devices, moved from the first that is too small to the one with the most
+// room left until they fit. Fails with the last shortage.
+tl::expected<model::Claim, Shortage> balance(const Bench& bench, const Devices& devices,
+                                             Shares shares, bool may_move, bool with_host,
+                                             Error& error) {
+  std::optional<Shortage> short_of;
+  for (std::uint32_t moves = 0; moves <= bench.layers(); ++moves) {
+    auto claim = bench.claim(shares);
+    if (!claim) {
+      error = std::move(claim).error();
+      return tl::unexpected(Shortage{devices.size(), {}, {}});
+    }
+    short_of = bench.shortage(*claim, devices, with_host);
+    const bool each_has_some = std::all_of(shares.begin(), shares.end(),
+                                           [](const auto& share) { return share.layers != 0; });
+    if (!short_of && each_has_some) return *std::move(claim);
+    if (!may_move) break;
+    // From the one that is too small, or from the fullest where one has nothing.
+    std::size_t from = short_of ? short_of->device : 0;
+    std::size_t to = devices.size();
+    Bytes most;
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      if (!short_of && shares[i].layers > shares[from].layers) from = i;
+      const Bytes left = devices[i]->free() - claim->devices[i].total();
+      if (shares[i].layers == 0 && !short_of) {
+        to = i;
+        break;
+      }
+      if (i != from && left > most) {
+        most = left;
+        to = i;
+      }
+    }
+    if (from >= devices.size() || to >= devices.size() || shares[from].layers <= 1) break;
+    --shares[from].layers;
+    ++shares[to].layers;
+  }
+  return tl::unexpected(short_of.value_or(Shortage{devices.size(), {}, {}}));
+}
+
+class StageRun {
+ public:
+  StageRun(const PlacementRequest& request, const Option& option, const PackOption& pack,
+           const model::Serving& serving, Rejections& rejections)
+      : bench_(request, option, serving),
+        option_(option),
+        devices_(pack.devices),
+        wish_(request.backend.device_wish(request.parameters)),
+        policy_(request.deployment.placement),
+        rejections_(rejections) {
+    if (!request.backend.descriptor().several_devices && devices_.size() > 1) single_ = true;
+  }
+
+  std::optional<model::Claim> one_device() {
+    if (wish_.split.size() > 1 || wished() < bench_.layers()) return std::nullopt;
+    return on_one(bench_.layers(), true);
+  }
+
+  std::optional<model::Claim> several_devices() {
+    if (wish_.split.size() > devices_.size()) {
+      rejections_.push_back({.code = RejectionCode::no_layout,
+                             .worker = option_.worker->name,
+                             .detail = fmt::format("--tensor-split names {} devices, it has {}",
+                                                   wish_.split.size(), devices_.size())});
+      return std::nullopt;
+    }
+    if (single_ || wished() < bench_.layers()) return std::nullopt;
+    return on_several(bench_.layers(), true);
+  }
+
+  // As many layers as fit, at most as many as wished; one device where that holds as many. More
+  // layers need more of the devices and less of the host, so the host is asked at the end.
+  std::optional<model::Claim> partial_offload() {
+    const auto most = std::min(wished(), bench_.layers() - 1);
+    with_host_ = false;
+    std::optional<model::Claim> best;
+    std::uint32_t low = 0;  // fits; 0 is no offload
+    std::uint32_t high = most;
+    while (low < high) {
+      const auto middle = low + (high - low + 1) / 2;
+      auto claim = on_any(middle);
+      if (claim) {
+        best = std::move(claim);
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    with_host_ = true;
+    if (!best) {
+      if (most != 0) note_no_layer();
+      return std::nullopt;
+    }
+    Devices devices;
+    for (const auto& device : best->devices) {
+      for (const auto* view : devices_) {
+        if (view->device.id == device.device) devices.push_back(view);
+      }
+    }
+    if (const auto short_of = bench_.shortage(*best, devices)) {
+      note(RejectionCode::host_memory, *short_of, {}, "");
+      return std::nullopt;
+    }
+    return best;
+  }
+
+  std::optional<model::Claim> cpu() {
+    auto claim = bench_.claim({});
+    if (!claim) {
+      no_estimate(claim.error());
+      return std::nullopt;
+    }
+    const auto short_of = bench_.shortage(*claim, {});
+    if (!short_of) return *std::move(claim);
+    note(RejectionCode::host_memory, *short_of, {}, "");
+    return std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t wished() const {
+    return std::min(wish_.layers.value_or(bench_.layers()), bench_.layers());
+  }
+
+  std::optional<model::Claim> on_any(std::uint32_t layers) {
+    if (wish_.split.size() <= 1) {
+      if (auto claim = on_one(layers, false)) return claim;
+    }
+    return single_ ? std::nullopt : on_several(layers, false);
+  }
+
+  // Spread takes the emptiest device, binpack the fullest that holds it.
+  std::optional<model::Claim> on_one(std::uint32_t layers, bool say) {
+    auto order = devices_;
+    if (policy_ == model::PlacementPolicy::binpack) std::reverse(order.begin(), order.end());
+    std::optional<Shortage> nearest;
+    Devices nearest_device;
+    for (const auto* view : order) {
+      auto claim = bench_.claim({{view->device.id, layers}});
+      if (!claim) {
+        if (say) no_estimate(claim.error());
+        return std::nullopt;
+      }
+      const auto short_of = bench_.shortage(*claim, {view}, with_host_);
+      if (!short_of) return *std::move(claim);
+      if (!nearest || short_of->available > nearest->available) {
+        nearest = short_of;
+        nearest_device = {view};
+      }
+    }
+    if (say && nearest) note(RejectionCode::device_memory, *nearest, nearest_device, "one device");
+    return std::nullopt;
+  }
+
+  // Two devices, then three …: the emptiest ones of one kind, or as many as the user's split has.
+  std::optional<model::Claim> on_several(std::uint32_t layers, bool say) {
+    std::optional<Shortage> nearest;
+    Devices nearest_devices;
+    for (std::size_t count = 2; count <= devices_.size() && count <= layers; ++count) {
+      if (!wish_.split.empty() && wish_.split.size() != count) continue;
+      const Devices devices(devices_.begin(),
+                            devices_.begin() + static_cast<std::ptrdiff_t>(count));
+      const auto kind = devices.front()->device.kind;
+      if (std::any_of(devices.begin(), devices.end(),
+                      [&](const auto* view) { return view->device.kind != kind; })) {
+        break;
+      }
+      const auto parts = wish_.split.empty() ? free_parts(devices) : wish_.split;
+      Error error;
+      auto claim = balance(bench_, devices, proportional(devices, parts, layers),
+                           wish_.split.empty(), with_host_, error);
+      if (claim) return *std::move(claim);
+      nearest = claim.error();
+      nearest_devices = devices;
+    }
+    if (say && nearest && nearest->needed.count != 0) {
+      note(RejectionCode::device_memory, *nearest, nearest_devices,
+           fmt::format("each of {} devices", nearest_devices.size()));
+    }
+    return std::nullopt;
+  }
+
+  void note_no_layer() {
+    const auto* view = devices_.front();
+    const auto claim = bench_.claim({{view->device.id, 1}});
+    if (!claim) return no_estimate(claim.error());
+    if (const auto short_of = bench_.shortage(*claim, {view})) {
+      note(short_of->device == 0 ? RejectionCode::no_layer_fits : RejectionCode::host_memory,
+           *short_of, {view}, "");
+    }
+  }
+
+  void note(RejectionCode code, const Shortage& short_of, const Devices& devices,
+            std::string detail) {
+    const bool host = short_of.device >= devices.size();
+    rejections_.push_back(
+        {.code = host ? RejectionCode::host_memory : code,
+         .worker = option_.worker->name,
+         .device = host ? option_.host->device.id : devices[short_of.device]->device.id,
+         .needed = short_of.needed,
+         .available = short_of.available,
+         .fitting_context = std::nullopt,
+         .detail = host ? "" : std::move(detail)});
+  }
+
+  void no_estimate(const Error& error) {
+    rejections_.push_back({.code = RejectionCode::no_estimate,
+                           .worker = option_.worker->name,
+                           .detail = error.to_string()});
+  }
+
+  Bench bench_;
+  const Option& option_;
+  const Devices& devices_;
+  backends::DeviceWish wish_;
+  model::PlacementPolicy policy_;
+  Rejections& rejections_;
+  bool single_ = false;
+  bool with_host_ = true;  // whether the host's memory is asked for
+};
+
+}  // namespace
+
+std::optional<Layout> lay_out(const PlacementRequest& request, const Option& option, Stage stage,
+                              std::uint32_t context, Rejections& rejections) {
+  for (const auto& pack : option.packs) {
+    if (stage != Stage::cpu && pack.devices.empty()) continue;
+    auto serving =
+        request.backend.serving(request.profile, request.parameters, stage != Stage::cpu);
+    if (!serving) continue;  // place() has asked already
+    if (context != 0) serving->context = context;
+    Rejections found;
+    StageRun run(request, option, pack, *serving, found);
+    std::optional<model::Claim> claim;
+    switch (stage) {
+      case Stage::one_device:
+        claim = run.one_device();
+        break;
+      case Stage::several_devices:
+        claim = run.several_devices();
+        break;
+      case Stage::partial_offload:
+        claim = run.partial_offload();
+        break;
+      case Stage::cpu:
+        claim = run.cpu();
+        break;
+    }
+    if (claim) return Layout{*std::move(claim), *serving, pack.status->pack.name};
+    if (&pack == &option.packs.front()) {
+      rejections.insert(rejections.end(), found.begin(), found.end());
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace berth::schedule

@@ -1,0 +1,108 @@
+#include "schedule/rejection.h"
+
+#include <algorithm>
+
+namespace berth::schedule {
+namespace {
+
+constexpr std::size_t kNamed = 5;  // workers named on a line
+
+std::string with_context(const Rejection& rejection, std::string text) {
+  if (rejection.fitting_context) {
+    text += fmt::format("; would fit with --ctx-size {}", *rejection.fitting_context);
+  }
+  return text;
+}
+
+std::string or_else(const std::string& text, std::string_view fallback) {
+  return text.empty() ? std::string(fallback) : text;
+}
+
+}  // namespace
+
+std::string explain(const Rejection& rejection) {
+  const auto& r = rejection;
+  switch (r.code) {
+    case RejectionCode::no_workers:
+      return "no worker has joined yet";
+    case RejectionCode::invalid_request:
+      return or_else(r.detail, "the deployment can not be met");
+    case RejectionCode::not_wanted:
+      return "other workers were asked for";
+    case RejectionCode::worker_not_ready:
+      return "not ready: " + or_else(r.detail, "no reason given");
+    case RejectionCode::label_mismatch:
+      return "lacks the label " + r.detail;
+    case RejectionCode::platform:
+      return r.detail + " is not a platform of the backend";
+    case RejectionCode::no_pack:
+      return or_else(r.detail, "has no engine pack for the backend");
+    case RejectionCode::pack_lacks:
+      return r.detail;
+    case RejectionCode::unknown_device:
+      return fmt::format("has no device {}", r.device);
+    case RejectionCode::device_unusable:
+      return fmt::format("no engine pack can use {}{}", r.device,
+                         r.detail.empty() ? "" : "; " + r.detail);
+    case RejectionCode::offload_not_allowed:
+      return or_else(r.detail, "the CPU would have to compute layers, and cpu_offload is never");
+    case RejectionCode::device_memory:
+      return with_context(
+          r, fmt::format("needs {} on {}, {} has {}", r.needed,
+                         r.detail.empty() ? "one device" : r.detail, r.device, r.available));
+    case RejectionCode::no_layer_fits:
+      return with_context(r, fmt::format("needs {} for even one layer, {} has {}", r.needed,
+                                         r.device, r.available));
+    case RejectionCode::host_memory:
+      return with_context(
+          r, fmt::format("needs {} of the machine's memory, has {}", r.needed, r.available));
+    case RejectionCode::no_layout:
+      return or_else(r.detail, "its devices can not share the layers in the way asked for");
+    case RejectionCode::cpu_when_full:
+      return "its devices are full; cpu_offload: only would run it on the CPU";
+    case RejectionCode::no_estimate:
+      return "its memory is not known: " + r.detail;
+  }
+  return r.detail;
+}
+
+std::string explain(const Rejections& rejections) {
+  // In the order of first appearance: a worker's reasons, then the workers that share them.
+  std::vector<std::pair<std::string, std::string>> by_worker;
+  for (const auto& rejection : rejections) {
+    const auto found = std::find_if(by_worker.begin(), by_worker.end(),
+                                    [&](const auto& row) { return row.first == rejection.worker; });
+    if (found == by_worker.end()) {
+      by_worker.emplace_back(rejection.worker, explain(rejection));
+    } else if (auto text = explain(rejection); found->second.find(text) == std::string::npos) {
+      found->second += "; " + text;
+    }
+  }
+  std::vector<std::pair<std::string, std::vector<std::string>>> lines;
+  for (const auto& [worker, text] : by_worker) {
+    const auto found = std::find_if(lines.begin(), lines.end(),
+                                    [&](const auto& row) { return row.first == text; });
+    if (found == lines.end()) {
+      lines.push_back({text, {worker}});
+    } else {
+      found->second.push_back(worker);
+    }
+  }
+  std::string out;
+  for (const auto& [text, workers] : lines) {
+    if (!out.empty()) out += '\n';
+    if (workers.size() == 1 && workers.front().empty()) {
+      out += text;
+      continue;
+    }
+    const auto named = std::min(workers.size(), kNamed);
+    out += workers.size() == 1 ? "worker " : "workers ";
+    out += fmt::format("{}", fmt::join(workers.begin(),
+                                       workers.begin() + static_cast<std::ptrdiff_t>(named), ", "));
+    if (workers.size() > named) out += fmt::format(" and {} more", workers.size() - named);
+    out += ": " + text;
+  }
+  return out;
+}
+
+}  // namespace berth::schedule

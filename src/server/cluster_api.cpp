@@ -1,0 +1,165 @@
+#include "server/cluster_api.h"
+
+#include "cluster/protocol.h"
+#include "server/watch_stream.h"
+#include "store/typed.h"
+
+namespace berth::server {
+namespace {
+
+using model::Instance;
+using model::InstanceState;
+
+bool is_for(const json::object& document, std::string_view worker) {
+  const auto* owner = document.if_contains("worker");
+  return owner != nullptr && owner->is_string() && owner->get_string() == worker;
+}
+
+Result<net::Response> register_worker(ServerContext& context, const ApiRequest& request) {
+  BERTH_TRY(const auto worker, from_json<model::Worker>(request.body, UnknownMembers::ignore));
+  if (worker.name.empty()) {
+    return fail(make_error(ErrorCode::invalid_parameter, "name is missing").with_field("name"));
+  }
+  BERTH_TRY(const auto stored,
+            store::upsert<model::Worker>(
+                context.store, model::kWorkerKind, worker.name, [&](model::Worker& value) {
+                  const std::string joined = value.joined_at;
+                  value = worker;
+                  value.state = model::WorkerState::not_ready;
+                  value.reason = "has just joined";
+                  value.joined_at =
+                      joined.empty() ? to_rfc3339(context.clock.system_now()) : joined;
+                }));
+  context.workers.registered(worker.name);
+  const cluster::Registered answer{.name = worker.name, .revision = stored.revision};
+  return net::json_response(200, to_json(answer));
+}
+
+// The documents of `kind` that are for `worker`, as they are.
+Result<store::Revision> add_items(ServerContext& context, std::string_view kind,
+                                  std::string_view worker, json::array& items) {
+  BERTH_TRY(const auto listing, context.store.list(kind));
+  for (const auto& document : listing.documents) {
+    if (is_for(document.data, worker)) items.push_back(document.data);
+  }
+  return listing.revision;
+}
+
+Result<net::Response> list_assignments(ServerContext& context, const ApiRequest& request) {
+  const std::string worker(request.head.query.get("worker").value_or(""));
+  json::array items;
+  json::array pack_requests;
+  // The older of the two revisions: watching from it loses nothing.
+  BERTH_TRY(const auto revision, add_items(context, model::kAssignmentKind, worker, items));
+  BERTH_CHECK(add_items(context, model::kPackRequestKind, worker, pack_requests));
+  return net::json_response(
+      200, {{"items", items}, {"pack_requests", pack_requests}, {"revision", revision}});
+}
+
+// Takes over what a worker says of an instance. False: nothing of it is new.
+bool take_over(Instance& instance, const cluster::InstanceReport& report, SystemTime now) {
+  const bool concerns = instance.generation == report.generation && instance.placement &&
+                        instance.state != InstanceState::stopping &&
+                        instance.state != InstanceState::pending &&
+                        // Only the server ends an instance; a worker that goes down ends engines.
+                        report.state != InstanceState::stopping;
+  if (!concerns) return false;
+  const bool same = instance.state == report.state && instance.port == report.port &&
+                    instance.pid == report.pid && instance.attempt == report.attempt &&
+                    instance.failures == report.failures && instance.reason == report.reason;
+  // A changing text within a long step is progress, which stays in memory.
+  const bool only_progress =
+      instance.state == report.state && report.state == InstanceState::installing;
+  if (same || only_progress) return false;
+  if (instance.state != report.state) {
+    instance.state_since = to_rfc3339(now);
+    instance.deadline.clear();
+  }
+  instance.state = report.state;
+  instance.reason = report.reason;
+  instance.host = "127.0.0.1";
+  instance.port = report.port;
+  instance.pid = report.pid;
+  instance.attempt = report.attempt;
+  instance.failures = report.failures;
+  if (report.last_exit) instance.last_exit = report.last_exit;
+  return true;
+}
+
+store::EventLevel level_of(InstanceState state) {
+  if (state == InstanceState::failed) return store::EventLevel::error;
+  if (state == InstanceState::restarting) return store::EventLevel::warning;
+  return store::EventLevel::info;
+}
+
+Result<void> take_report(ServerContext& context, const cluster::InstanceReport& report) {
+  bool changed = false;
+  const auto now = context.clock.system_now();
+  const auto stored = store::update<Instance>(context.store, model::kInstanceKind, report.instance,
+                                              [&](Instance& instance) {
+                                                changed = take_over(instance, report, now);
+                                                return changed;
+                                              });
+  if (!stored) {
+    // An instance that is gone here: its worker ends it, for want of an assignment.
+    if (stored.error().code == ErrorCode::not_found) return {};
+    return fail(stored.error());
+  }
+  if (!changed) return {};
+  return context.store.append_event({.id = 0,
+                                     .time = now,
+                                     .kind = std::string(model::kInstanceKind),
+                                     .name = report.instance,
+                                     .level = level_of(report.state),
+                                     .reason = std::string(enum_name(report.state)),
+                                     .message = report.reason});
+}
+
+Result<net::Response> report(ServerContext& context, const ApiRequest& request) {
+  BERTH_TRY(const auto report,
+            from_json<cluster::WorkerReport>(request.body, UnknownMembers::ignore));
+  const auto known = context.store.get(model::kWorkerKind, report.worker);
+  if (!known) {
+    return fail(ErrorCode::not_found, "there is no worker named \"{}\"; register first",
+                report.worker);
+  }
+  if (!context.workers.accept(report)) return net::json_response(200, json::object{});
+  for (const auto& instance : report.instances) BERTH_CHECK(take_report(context, instance));
+  context.control.poke();
+  return net::json_response(200, json::object{});
+}
+
+net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
+  auto allowed = authorise(context, RouteAccess::worker, exchange.request());
+  if (!allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
+    co_return;
+  }
+  auto stream = read_watch_request(exchange.request(), {std::string(model::kAssignmentKind),
+                                                        std::string(model::kPackRequestKind)});
+  if (!stream) {
+    co_await exchange.respond(net::error_response(stream.error()));
+    co_return;
+  }
+  const std::string worker(exchange.request().query.get("worker").value_or(""));
+  stream->show = [worker](const store::Change& change) -> std::optional<json::object> {
+    if (!is_for(change.data, worker)) return {};
+    return change.data;
+  };
+  co_await serve_watch(context, exchange, std::move(*stream));
+}
+
+}  // namespace
+
+void add_cluster_routes(net::Router& router, ServerContext& context) {
+  const auto add = [&](std::string_view method, std::string_view pattern, ApiHandler handler) {
+    add_route(router, context, RouteAccess::worker, method, pattern, std::move(handler));
+  };
+  add("POST", "/cluster/v1/register", register_worker);
+  add("GET", "/cluster/v1/assignments", list_assignments);
+  add("POST", "/cluster/v1/report", report);
+  router.add("GET", "/cluster/v1/watch",
+             [&context](net::Exchange& exchange) { return watch(context, exchange); });
+}
+
+}  // namespace berth::server

@@ -1,0 +1,152 @@
+#include "server/control_loop.h"
+
+#include "base/ids.h"
+#include "server/reconcile.h"
+#include "store/typed.h"
+#include "store/watch.h"
+
+#include <algorithm>
+
+#include <spdlog/spdlog.h>
+
+namespace berth::server {
+namespace {
+
+constexpr std::chrono::seconds kSweep{5};  // looks around even if nothing woke it
+constexpr std::chrono::seconds kRetry{1};  // after a pass that failed
+
+model::WorkerView view_of(const model::Worker& worker, const WorkerRegistry& registry) {
+  model::WorkerView view{.name = worker.name,
+                         .state = worker.state,
+                         .reason = worker.reason,
+                         .system = worker.system,
+                         .labels = worker.labels,
+                         .devices = {},
+                         .packs = worker.packs,
+                         .instances = {}};
+  const auto latest = registry.find(worker.name);
+  const auto& devices =
+      latest && !latest->report.devices.empty() ? latest->report.devices : worker.devices;
+  if (latest && !latest->report.packs.empty()) view.packs = latest->report.packs;
+  Bytes resident;
+  if (latest) {
+    for (const auto& instance : latest->report.instances) {
+      if (instance.resident) resident += *instance.resident;
+    }
+  }
+  for (const auto& device : devices) {
+    const Bytes ours = device.kind == model::DeviceKind::cpu ? resident : Bytes{};
+    view.devices.push_back({.device = device, .claimed = {}, .ours = ours});
+  }
+  return view;
+}
+
+}  // namespace
+
+ControlLoop::ControlLoop(store::Store& store, WorkerRegistry& workers,
+                         const backends::Registry& backends, const Clock& clock)
+    : store_(store), workers_(workers), backends_(backends), clock_(clock) {}
+
+ControlLoop::~ControlLoop() {
+  thread_.request_stop();
+  woken_.notify_all();
+}
+
+void ControlLoop::start() {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void ControlLoop::poke() {
+  {
+    const std::scoped_lock lock(mutex_);
+    poked_ = true;
+  }
+  woken_.notify_all();
+}
+
+void ControlLoop::run(const std::stop_token& stop) {
+  const auto watch =
+      store_.watch({std::string(model::kModelKind), std::string(model::kInstanceKind),
+                    std::string(model::kWorkerKind)},
+                   0, [this](store::Revision) { poke(); });
+  while (!stop.stop_requested()) {
+    {
+      std::unique_lock lock(mutex_);
+      woken_.wait_for(lock, stop, kSweep, [this] { return poked_; });
+      poked_ = false;
+    }
+    if (stop.stop_requested()) return;
+    const auto pass = run_once();
+    if (pass || pass.error().code == ErrorCode::conflict) {
+      if (!pass) poke();  // somebody else wrote meanwhile; look again
+      continue;
+    }
+    spdlog::error("the control loop could not finish a pass: {}", pass.error().to_string());
+    std::unique_lock lock(mutex_);
+    woken_.wait_for(lock, stop, kRetry, [] { return false; });
+    poked_ = true;
+  }
+}
+
+Result<bool> ControlLoop::judge_workers() {
+  BERTH_TRY(const auto workers, store::list_as<model::Worker>(store_, model::kWorkerKind));
+  bool wrote = false;
+  for (const auto& worker : workers.items) {
+    const auto silence = workers_.silence(worker.name);
+    const bool speaks = silence && *silence < kWorkerSilence;
+    const auto state = speaks ? model::WorkerState::ready : model::WorkerState::not_ready;
+    if (worker.value.state == state) continue;
+    const std::string reason = speaks    ? ""
+                               : silence ? fmt::format("silent for {} s", silence->count() / 1000)
+                                         : "has not been heard since the server started";
+    BERTH_CHECK(store::update<model::Worker>(store_, model::kWorkerKind, worker.name,
+                                             [&](model::Worker& value) {
+                                               value.state = state;
+                                               value.reason = reason;
+                                             }));
+    BERTH_CHECK(
+        store_.append_event({.id = 0,
+                             .time = clock_.system_now(),
+                             .kind = std::string(model::kWorkerKind),
+                             .name = worker.name,
+                             .level = speaks ? store::EventLevel::info : store::EventLevel::warning,
+                             .reason = speaks ? "Ready" : "NotReady",
+                             .message = speaks ? "the worker reports" : reason}));
+    wrote = true;
+  }
+  return wrote;
+}
+
+Result<bool> ControlLoop::run_once() {
+  BERTH_TRY(const bool judged, judge_workers());
+  ClusterState state;
+  state.now = clock_.system_now();
+  BERTH_TRY(auto models, store::list_as<model::Model>(store_, model::kModelKind));
+  BERTH_TRY(auto instances, store::list_as<model::Instance>(store_, model::kInstanceKind));
+  BERTH_TRY(auto assignments, store::list_as<model::Assignment>(store_, model::kAssignmentKind));
+  BERTH_TRY(const auto workers, store::list_as<model::Worker>(store_, model::kWorkerKind));
+  state.models = std::move(models.items);
+  state.instances = std::move(instances.items);
+  state.assignments = std::move(assignments.items);
+  for (const auto& worker : workers.items) {
+    state.view.add(view_of(worker.value, workers_));
+    if (const auto latest = workers_.find(worker.name)) {
+      auto& progress = state.progress[worker.name];
+      progress.revision = latest->report.revision;
+      for (const auto& instance : latest->report.instances) {
+        progress.instances.push_back(instance.instance);
+      }
+    }
+  }
+  const Randomness random{.new_id = [] { return random_id(5); },
+                          .new_key = [] { return random_key(); }};
+  Decision decision = reconcile(state, backends_, random);
+  if (decision.writes.empty()) return judged;
+  BERTH_CHECK(store_.commit(std::move(decision.writes)));
+  for (auto& event : decision.events) {
+    BERTH_CHECK(store_.append_event(std::move(event)));
+  }
+  return true;
+}
+
+}  // namespace berth::server

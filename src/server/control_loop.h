@@ -1,0 +1,49 @@
+// ControlLoop: reads what is, asks `reconcile` what should change, writes it. Can be killed at any
+// instruction: the next pass goes on from what the store says.
+#pragma once
+
+#include "backends/backend.h"
+#include "base/clock.h"
+#include "server/worker_registry.h"
+#include "store/store.h"
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace berth::server {
+
+// Runs on a thread of its own between `start` and destruction.
+class ControlLoop {
+ public:
+  ControlLoop(store::Store& store, WorkerRegistry& workers, const backends::Registry& backends,
+              const Clock& clock);
+  ~ControlLoop();
+  ControlLoop(const ControlLoop&) = delete;
+  ControlLoop& operator=(const ControlLoop&) = delete;
+
+  void start();
+  // Something changed that the store does not show, such as a report. Thread-safe.
+  void poke();
+
+  // One pass; true if it wrote something. For tests; otherwise the thread calls it.
+  Result<bool> run_once();
+
+ private:
+  void run(const std::stop_token& stop);
+  // Marks workers that fell silent, or speak again.
+  Result<bool> judge_workers();
+
+  store::Store& store_;
+  WorkerRegistry& workers_;
+  const backends::Registry& backends_;
+  const Clock& clock_;
+  std::mutex mutex_;
+  std::condition_variable_any woken_;
+  bool poked_ = true;
+  std::jthread thread_;
+};
+
+}  // namespace berth::server

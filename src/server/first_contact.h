@@ -1,0 +1,44 @@
+// First contact: the admin's key, the local worker's key, and the file by which commands on this
+// machine find the server.
+#pragma once
+
+#include "base/data_folder.h"
+#include "base/describe.h"
+#include "base/result.h"
+#include "store/store.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace berth::server {
+
+// The content of server.json.
+struct ServerInfo {
+  int pid = 0;
+  std::string url;          // of the API: "http://127.0.0.1:8080"
+  std::string cluster_url;  // of the cluster listener
+  std::string version;
+  std::string started_at;
+};
+BOOST_DESCRIBE_STRUCT(ServerInfo, (), (pid, url, cluster_url, version, started_at))
+
+Result<void> write_server_info(const DataFolder& data, const ServerInfo& info);
+// Fails with not_found where no server has written it.
+Result<ServerInfo> read_server_info(const DataFolder& data);
+
+// The admin's key of this folder, made if it is not there, and in force in `store` afterwards.
+struct AdminKey {
+  std::string key;
+  bool created = false;  // show it to the person, now and never again
+};
+Result<AdminKey> ensure_admin_key(const DataFolder& data, store::Store& store);
+
+// Writes a new key into the folder and returns it. It is in force once a server has read the folder
+// again (`ensure_admin_key`): at its start, and on SIGHUP.
+Result<std::string> reset_admin_key(const DataFolder& data);
+
+// The key of the local worker, made if it is not there.
+Result<std::string> ensure_worker_key(const DataFolder& data);
+
+}  // namespace berth::server

@@ -1,0 +1,311 @@
+#include "server/reconcile.h"
+
+#include "schedule/place.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <tuple>
+
+namespace berth::server {
+namespace {
+
+using model::Instance;
+using model::InstanceState;
+using store::Stored;
+
+// A worker takes an assignment up at once; after this long the reason says that it does not.
+constexpr std::chrono::seconds kTakeUp{60};
+
+// One instance with the changes of this pass.
+struct Working {
+  std::string name;
+  store::Revision revision = 0;  // 0: made in this pass
+  Instance value;
+  bool changed = false;
+};
+
+class Pass {
+ public:
+  Pass(const ClusterState& state, const backends::Registry& backends, const Randomness& random)
+      : state_(state), backends_(backends), random_(random), view_(state.view) {
+    for (const auto& stored : state.instances) {
+      instances_.push_back({stored.name, stored.revision, stored.value});
+    }
+  }
+
+  Decision run() {
+    for (const auto& model : state_.models) count_replicas(model);
+    stop_orphans();
+    end_stopping();
+    claim_placed();
+    for (const auto& model : state_.models) place_pending(model.value);
+    remove_models();
+    write_changes();
+    return std::move(decision_);
+  }
+
+ private:
+  void enter(Working& instance, InstanceState state, std::string reason) {
+    if (instance.value.state != state) {
+      instance.value.state_since = to_rfc3339(state_.now);
+      instance.value.deadline.clear();
+    }
+    instance.value.state = state;
+    instance.value.reason = std::move(reason);
+    instance.changed = true;
+  }
+
+  void tell(store::EventLevel level, std::string name, std::string reason, std::string message) {
+    decision_.events.push_back({.id = 0,
+                                .time = state_.now,
+                                .kind = std::string(model::kInstanceKind),
+                                .name = std::move(name),
+                                .level = level,
+                                .reason = std::move(reason),
+                                .message = std::move(message)});
+  }
+
+  void stop(Working& instance, std::string reason) {
+    tell(store::EventLevel::info, instance.name, "Stopping", reason);
+    enter(instance, InstanceState::stopping, std::move(reason));
+    remove_assignments(instance.name);
+  }
+
+  void remove_assignments(const std::string& instance) {
+    for (const auto& assignment : state_.assignments) {
+      if (assignment.value.instance != instance) continue;
+      decision_.writes.push_back({.kind = std::string(model::kAssignmentKind),
+                                  .name = assignment.name,
+                                  .data = std::nullopt,
+                                  .expected = assignment.revision});
+    }
+  }
+
+  // Of the model's instances, those that still count.
+  std::vector<Working*> live_of(const std::string& model) {
+    std::vector<Working*> live;
+    for (auto& instance : instances_) {
+      if (instance.value.model == model && instance.value.state != InstanceState::stopping) {
+        live.push_back(&instance);
+      }
+    }
+    return live;
+  }
+
+  void count_replicas(const Stored<model::Model>& model) {
+    const auto& deployment = model.value.deployment;
+    const auto live = live_of(deployment.name);
+    if (model.value.deleting) {
+      for (Working* instance : live) stop(*instance, "the model was removed");
+      return;
+    }
+    std::vector<Working*> current;
+    std::vector<Working*> old;
+    for (Working* instance : live) {
+      const bool is_current = instance->value.model_generation == model.value.generation;
+      (is_current ? current : old).push_back(instance);
+    }
+    replace_old(deployment, current, old);
+    if (current.size() > deployment.replicas) {
+      // The least useful go first: those that do not serve, then the youngest.
+      std::sort(current.begin(), current.end(), [](const Working* a, const Working* b) {
+        const bool a_ready = a->value.state == InstanceState::ready;
+        const bool b_ready = b->value.state == InstanceState::ready;
+        if (a_ready != b_ready) return a_ready;
+        return std::tie(a->value.created_at, a->name) < std::tie(b->value.created_at, b->name);
+      });
+      for (std::size_t i = deployment.replicas; i < current.size(); ++i) {
+        stop(*current[i], "the model was scaled down");
+      }
+    }
+    for (std::size_t i = current.size(); i < deployment.replicas; ++i) create(model.value);
+  }
+
+  // Ends instances of an earlier generation: one for each new one that serves; all at once where
+  // the policy says replace; and, where the policy leaves it to us, for a new one that waits.
+  void replace_old(const model::Deployment& deployment, const std::vector<Working*>& current,
+                   const std::vector<Working*>& old) {
+    std::size_t may_end = 0;
+    if (deployment.update == model::UpdatePolicy::replace) may_end = old.size();
+    for (const Working* instance : current) {
+      const bool waits = instance->value.state == InstanceState::pending &&
+                         !instance->value.reason.empty() &&
+                         deployment.update == model::UpdatePolicy::automatic;
+      if (instance->value.state == InstanceState::ready || waits) ++may_end;
+    }
+    if (deployment.replicas == 0) may_end = old.size();
+    const std::size_t keep = deployment.replicas > may_end ? deployment.replicas - may_end : 0;
+    for (std::size_t i = keep; i < old.size(); ++i) stop(*old[i], "the model was edited");
+  }
+
+  void create(const model::Model& model) {
+    std::string base = model.deployment.name;
+    std::replace(base.begin(), base.end(), '/', '-');
+    Working instance;
+    instance.name = base + "-" + random_.new_id();
+    instance.value.name = instance.name;
+    instance.value.model = model.deployment.name;
+    instance.value.model_generation = model.generation;
+    instance.value.created_at = to_rfc3339(state_.now);
+    instance.value.state_since = instance.value.created_at;
+    instance.changed = true;
+    tell(store::EventLevel::info, instance.name, "Created", "waits for a place");
+    instances_.push_back(std::move(instance));
+  }
+
+  void stop_orphans() {
+    for (auto& instance : instances_) {
+      const bool has_model =
+          std::any_of(state_.models.begin(), state_.models.end(),
+                      [&](const auto& model) { return model.name == instance.value.model; });
+      if (!has_model && instance.value.state != InstanceState::stopping) {
+        stop(instance, "its model is gone");
+      }
+    }
+  }
+
+  // Whether the worker has said that nothing of the instance is left.
+  [[nodiscard]] bool is_gone(const Working& instance) const {
+    if (!instance.value.placement) return true;
+    const auto found = state_.progress.find(instance.value.placement->worker);
+    if (found == state_.progress.end() || found->second.revision < instance.revision) return false;
+    const auto& left = found->second.instances;
+    return std::find(left.begin(), left.end(), instance.name) == left.end();
+  }
+
+  void end_stopping() {
+    for (auto& instance : instances_) {
+      if (instance.value.state != InstanceState::stopping || instance.changed) continue;
+      if (!is_gone(instance)) continue;
+      decision_.writes.push_back({.kind = std::string(model::kInstanceKind),
+                                  .name = instance.name,
+                                  .data = std::nullopt,
+                                  .expected = instance.revision});
+      tell(store::EventLevel::info, instance.name, "Removed", "its engine has ended");
+      removed_.push_back(instance.name);
+    }
+    std::erase_if(instances_, [&](const Working& instance) {
+      return std::find(removed_.begin(), removed_.end(), instance.name) != removed_.end();
+    });
+  }
+
+  // Memory belongs to an instance until its worker says that it is gone.
+  void claim_placed() {
+    for (const auto& instance : instances_) {
+      const bool holds = instance.value.placement && instance.value.state != InstanceState::failed;
+      if (holds) view_.apply(instance.value.model, *instance.value.placement);
+    }
+  }
+
+  void place_pending(const model::Model& model) {
+    for (auto& instance : instances_) {
+      const bool waits = instance.value.model == model.deployment.name &&
+                         instance.value.state == InstanceState::pending;
+      if (waits) place(instance, model);
+    }
+  }
+
+  void wait(Working& instance, std::string reason) {
+    if (instance.value.reason == reason) return;
+    tell(store::EventLevel::warning, instance.name, "Waiting", reason);
+    enter(instance, InstanceState::pending, std::move(reason));
+  }
+
+  void place(Working& instance, const model::Model& model) {
+    const backends::Backend* backend = backends_.find(model.backend);
+    if (backend == nullptr) {
+      wait(instance, fmt::format("this version has no backend named {}", model.backend));
+      return;
+    }
+    const auto parameters =
+        backends::parse_parameters(backend->descriptor(), model.deployment.parameters);
+    if (!parameters) {
+      wait(instance, parameters.error().to_string());
+      return;
+    }
+    const schedule::PlacementRequest request{.deployment = model.deployment,
+                                             .profile = model.profile,
+                                             .backend = *backend,
+                                             .parameters = *parameters};
+    auto placed = schedule::place(request, view_);
+    if (!placed) {
+      wait(instance, schedule::explain(placed.error()));
+      return;
+    }
+    view_.apply(model.deployment.name, placed->placement);
+    assign(instance, model, *std::move(placed));
+  }
+
+  void assign(Working& instance, const model::Model& model, schedule::ScoredPlacement placed) {
+    instance.value.placement = std::move(placed.placement);
+    instance.value.serving = placed.serving;
+    instance.value.warnings = std::move(placed.warnings);
+    instance.value.engine_key = random_.new_key();
+    enter(instance, InstanceState::scheduled,
+          fmt::format("placed on {}", instance.value.placement->worker));
+    instance.value.deadline = to_rfc3339(state_.now + kTakeUp);
+    const model::Assignment assignment{.instance = instance.name,
+                                       .generation = instance.value.generation,
+                                       .member = 0,
+                                       .worker = instance.value.placement->worker,
+                                       .deployment = model.deployment,
+                                       .backend = model.backend,
+                                       .profile = model.profile,
+                                       .placement = *instance.value.placement,
+                                       .serving = *instance.value.serving,
+                                       .engine_key = instance.value.engine_key};
+    decision_.writes.push_back(
+        {.kind = std::string(model::kAssignmentKind),
+         .name = model::assignment_name(instance.name, assignment.generation, 0),
+         .data = store::to_data(assignment)});
+    tell(store::EventLevel::info, instance.name, "Scheduled", instance.value.reason);
+  }
+
+  void remove_models() {
+    for (const auto& model : state_.models) {
+      if (!model.value.deleting) continue;
+      const bool in_use =
+          std::any_of(instances_.begin(), instances_.end(),
+                      [&](const Working& instance) { return instance.value.model == model.name; });
+      if (in_use) continue;
+      decision_.writes.push_back({.kind = std::string(model::kModelKind),
+                                  .name = model.name,
+                                  .data = std::nullopt,
+                                  .expected = model.revision});
+    }
+  }
+
+  // Instances first, so that a worker which has seen the removal of an assignment has a revision
+  // that is past the one of the stopping instance (see is_gone).
+  void write_changes() {
+    std::vector<store::Write> writes;
+    for (const auto& instance : instances_) {
+      if (!instance.changed) continue;
+      writes.push_back({.kind = std::string(model::kInstanceKind),
+                        .name = instance.name,
+                        .data = store::to_data(instance.value),
+                        .expected = instance.revision});
+    }
+    std::move(decision_.writes.begin(), decision_.writes.end(), std::back_inserter(writes));
+    decision_.writes = std::move(writes);
+  }
+
+  const ClusterState& state_;
+  const backends::Registry& backends_;
+  const Randomness& random_;
+  model::ClusterView view_;
+  std::vector<Working> instances_;
+  std::vector<std::string> removed_;
+  Decision decision_;
+};
+
+}  // namespace
+
+Decision reconcile(const ClusterState& state, const backends::Registry& backends,
+                   const Randomness& random) {
+  return Pass(state, backends, random).run();
+}
+
+}  // namespace berth::server

@@ -1,0 +1,49 @@
+// reconcile: what should change, given what is. The whole logic of the controllers, pure: no I/O,
+// no clock but the one it is given; call it again at any time and it goes on from there.
+#pragma once
+
+#include "backends/backend.h"
+#include "base/clock.h"
+#include "model/cluster_view.h"
+#include "model/instance.h"
+#include "store/store.h"
+#include "store/typed.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace berth::server {
+
+// What the store and the workers' reports say at one moment.
+struct ClusterState {
+  std::vector<store::Stored<model::Model>> models;
+  std::vector<store::Stored<model::Instance>> instances;
+  std::vector<store::Stored<model::Assignment>> assignments;
+  model::ClusterView view;  // workers with what is used, without claims of ours
+  // The revision up to which a worker has taken in its assignments, and the instances that it still
+  // has; a worker that is not here has not spoken.
+  struct WorkerProgress {
+    std::uint64_t revision = 0;
+    std::vector<std::string> instances;
+  };
+  std::map<std::string, WorkerProgress> progress;
+  SystemTime now;
+};
+
+// The writes that bring the state nearer to what should be (all or nothing), and what to tell.
+struct Decision {
+  std::vector<store::Write> writes;
+  std::vector<store::Event> events;
+};
+
+// `new_id` gives the random end of an instance's name, `new_key` an engine's key.
+struct Randomness {
+  std::function<std::string()> new_id;
+  std::function<std::string()> new_key;
+};
+
+[[nodiscard]] Decision reconcile(const ClusterState& state, const backends::Registry& backends,
+                                 const Randomness& random);
+
+}  // namespace berth::server

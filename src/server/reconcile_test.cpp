@@ -1,0 +1,264 @@
+#include "server/reconcile.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace berth::server {
+namespace {
+
+using model::InstanceState;
+
+model::WorkerView make_worker(const std::string& name) {
+  model::WorkerView worker{.name = name, .state = model::WorkerState::ready};
+  worker.system = {.os = "linux", .arch = "amd64", .cores = 2, .threads = 2, .memory = 16_GiB};
+  worker.labels = {{"os", "linux"}};
+  worker.devices = {{.device = {.id = "cpu", .kind = model::DeviceKind::cpu, .memory = 16_GiB}}};
+  model::PackStatus pack{.pack = {.name = "xllamacpp",
+                                  .engine = "llama.cpp",
+                                  .backend = "llama-box",
+                                  .kind = model::PackKind::wheel,
+                                  .capabilities = {"text", "chat"},
+                                  .runtimes = {"cpu"}},
+                         .state = model::PackState::installed};
+  worker.packs = {pack};
+  return worker;
+}
+
+model::Model make_model(const std::string& name, std::uint32_t replicas) {
+  model::Model model{.deployment = {.name = name, .source = "/m.gguf", .replicas = replicas},
+                     .backend = "llama-box"};
+  auto& profile = model.profile;
+  profile.format = model::FileFormat::gguf;
+  profile.architecture = "llama";
+  profile.context_length = 2048;
+  profile.layer_count = 2;
+  profile.embedding_length = 64;
+  profile.feed_forward_length = 128;
+  profile.vocabulary = 300;
+  profile.attention = {.heads = 4, .kv_heads = {2, 2}, .key_length = 16, .value_length = 16};
+  profile.weights = {.input = 1_MiB, .layers = {1_MiB, 1_MiB}, .output = 1_MiB};
+  profile.files = {{.path = "/m.gguf", .size = 4_MiB}};
+  profile.total_size = 4_MiB;
+  return model;
+}
+
+// A world in which decisions are carried out as the control loop does, and workers obey.
+class World {
+ public:
+  World() { state_.view.add(make_worker("w1")); }
+
+  void put(const model::Model& model) {
+    auto& models = state_.models;
+    std::erase_if(models, [&](const auto& m) { return m.name == model.deployment.name; });
+    models.push_back({model.deployment.name, ++revision_, model});
+  }
+
+  // Runs until nothing changes any more; fails the test where that never happens.
+  void settle() {
+    for (int pass = 0; pass < 20; ++pass) {
+      const auto decision = reconcile(state_, backends::builtin_backends(), random_);
+      if (decision.writes.empty()) return;
+      for (const auto& write : decision.writes) apply(write);
+    }
+    ADD_FAILURE() << "the controllers do not come to rest";
+  }
+
+  // Every assigned instance says that it serves; the worker has forgotten the others.
+  void obey() {
+    auto& progress = state_.progress["w1"];
+    progress.revision = revision_;
+    progress.instances.clear();
+    for (const auto& assignment : state_.assignments) {
+      progress.instances.push_back(assignment.value.instance);
+      for (auto& instance : state_.instances) {
+        const bool starts = instance.name == assignment.value.instance &&
+                            instance.value.state == InstanceState::scheduled;
+        if (!starts) continue;
+        instance.value.state = InstanceState::ready;
+        instance.revision = ++revision_;
+      }
+    }
+  }
+
+  [[nodiscard]] std::size_t count(InstanceState state) const {
+    return static_cast<std::size_t>(
+        std::count_if(state_.instances.begin(), state_.instances.end(),
+                      [&](const auto& instance) { return instance.value.state == state; }));
+  }
+  ClusterState& state() { return state_; }
+
+ private:
+  void apply(const store::Write& write) {
+    ++revision_;
+    if (write.kind == model::kModelKind) replace(state_.models, write);
+    if (write.kind == model::kInstanceKind) replace(state_.instances, write);
+    if (write.kind == model::kAssignmentKind) replace(state_.assignments, write);
+  }
+
+  template <class T>
+  void replace(std::vector<store::Stored<T>>& list, const store::Write& write) {
+    const auto found = std::find_if(list.begin(), list.end(),
+                                    [&](const auto& item) { return item.name == write.name; });
+    const store::Revision before = found == list.end() ? 0 : found->revision;
+    if (write.expected) {
+      EXPECT_EQ(*write.expected, before) << write.kind << " " << write.name;
+    }
+    if (found != list.end()) list.erase(found);
+    if (!write.data) return;
+    list.push_back({write.name, revision_,
+                    from_json<T>(json::value(*write.data), UnknownMembers::refuse).value()});
+  }
+
+  ClusterState state_;
+  store::Revision revision_ = 10;
+  int ids_ = 0;
+  Randomness random_{.new_id = [this] { return fmt::format("id{}", ++ids_); },
+                     .new_key = [] { return std::string("key"); }};
+};
+
+TEST(Reconcile, MakesAndPlacesAsManyInstancesAsReplicas) {
+  World world;
+  world.put(make_model("chat", 2));
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::scheduled), 2U);
+  ASSERT_EQ(world.state().assignments.size(), 2U);
+  const auto& assignment = world.state().assignments[0].value;
+  EXPECT_EQ(assignment.worker, "w1");
+  EXPECT_EQ(assignment.backend, "llama-box");
+  EXPECT_EQ(assignment.engine_key, "key");
+  EXPECT_EQ(assignment.placement.pack, "xllamacpp");
+}
+
+TEST(Reconcile, ScalingDownEndsTheOnesThatDoNotServe) {
+  World world;
+  world.put(make_model("chat", 1));
+  world.settle();
+  world.obey();
+  const std::string serving = world.state().instances[0].name;
+  world.put(make_model("chat", 3));
+  world.settle();
+  world.put(make_model("chat", 1));
+  world.settle();
+  world.obey();
+  world.settle();
+  ASSERT_EQ(world.state().instances.size(), 1U);
+  EXPECT_EQ(world.state().instances[0].name, serving);
+  EXPECT_EQ(world.state().assignments.size(), 1U);
+}
+
+TEST(Reconcile, AStoppingInstanceStaysUntilItsWorkerSaysItIsGone) {
+  World world;
+  world.put(make_model("chat", 1));
+  world.settle();
+  world.obey();
+  world.put(make_model("chat", 0));
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::stopping), 1U);
+  EXPECT_TRUE(world.state().assignments.empty());
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::stopping), 1U);
+  world.obey();
+  world.settle();
+  EXPECT_TRUE(world.state().instances.empty());
+}
+
+TEST(Reconcile, ARemovedModelGoesWhenItsInstancesHaveGone) {
+  World world;
+  auto model = make_model("chat", 2);
+  world.put(model);
+  world.settle();
+  world.obey();
+  model.deleting = true;
+  world.put(model);
+  world.settle();
+  EXPECT_EQ(world.state().models.size(), 1U);
+  world.obey();
+  world.settle();
+  EXPECT_TRUE(world.state().models.empty());
+  EXPECT_TRUE(world.state().instances.empty());
+  EXPECT_TRUE(world.state().assignments.empty());
+}
+
+TEST(Reconcile, AModelWithoutRoomWaitsAndSaysWhy) {
+  World world;
+  auto model = make_model("big", 1);
+  model.profile.weights.layers = {20_GiB, 20_GiB};
+  world.put(model);
+  world.settle();
+  ASSERT_EQ(world.count(InstanceState::pending), 1U);
+  const auto& reason = world.state().instances[0].value.reason;
+  EXPECT_NE(reason.find("GiB"), std::string::npos) << reason;
+}
+
+TEST(Reconcile, FreedMemoryGoesToTheOneThatWaits) {
+  World world;
+  auto first = make_model("first", 1);
+  first.profile.weights.layers = {5_GiB, 5_GiB};
+  auto second = first;
+  second.deployment.name = "second";
+  world.put(first);
+  world.settle();
+  world.obey();
+  world.put(second);
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::pending), 1U);
+  first.deployment.replicas = 0;
+  world.put(first);
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::pending), 1U) << "memory is held until the engine has ended";
+  world.obey();
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::scheduled), 1U);
+}
+
+TEST(Reconcile, AnEditBringsTheNewOneFirst) {
+  World world;
+  auto model = make_model("chat", 1);
+  world.put(model);
+  world.settle();
+  world.obey();
+  model.generation = 2;
+  model.deployment.parameters = {"--ctx-size", "1024"};
+  world.put(model);
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::ready), 1U);
+  EXPECT_EQ(world.count(InstanceState::scheduled), 1U);
+  world.obey();
+  world.settle();
+  world.obey();
+  world.settle();
+  ASSERT_EQ(world.state().instances.size(), 1U);
+  EXPECT_EQ(world.state().instances[0].value.model_generation, 2U);
+}
+
+TEST(Reconcile, AnEditWithoutRoomReplacesTheOldOne) {
+  World world;
+  auto model = make_model("chat", 1);
+  model.profile.weights.layers = {5_GiB, 5_GiB};
+  world.put(model);
+  world.settle();
+  world.obey();
+  model.generation = 2;
+  world.put(model);
+  world.settle();
+  world.obey();
+  world.settle();
+  world.obey();
+  world.settle();
+  ASSERT_EQ(world.state().instances.size(), 1U);
+  EXPECT_EQ(world.state().instances[0].value.model_generation, 2U);
+  EXPECT_EQ(world.count(InstanceState::ready), 1U);
+}
+
+TEST(Reconcile, AnInstanceWithoutItsModelIsEnded) {
+  World world;
+  world.put(make_model("chat", 1));
+  world.settle();
+  world.state().models.clear();
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::stopping), 1U);
+}
+
+}  // namespace
+}  // namespace berth::server

@@ -1,0 +1,119 @@
+#include "server/stream_api.h"
+
+#include "net/client.h"
+#include "server/views.h"
+#include "server/watch_stream.h"
+#include "store/typed.h"
+
+namespace berth::server {
+namespace {
+
+// Between two lines of a followed log there may be any pause.
+constexpr std::chrono::hours kLogIdle{24};
+constexpr net::ClientDeadlines kLogDeadlines{.connect = std::chrono::seconds(5),
+                                             .head = std::chrono::seconds(15),
+                                             .idle = std::chrono::seconds(15)};
+
+// A document as the management API shows it: without secrets. One that can not be read is shown
+// by its name alone, so that one bad document does not end a watch.
+template <class T>
+json::object without_secrets(const json::object& data) {
+  const auto value = from_json<T>(json::value(data), UnknownMembers::ignore);
+  return value ? to_json(*value).get_object() : json::object{};
+}
+
+std::optional<json::object> show(const store::Change& change) {
+  if (change.kind == model::kModelKind) return without_secrets<model::Model>(change.data);
+  if (change.kind == model::kInstanceKind) return without_secrets<model::Instance>(change.data);
+  return without_secrets<model::Worker>(change.data);
+}
+
+net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
+  auto allowed = authorise(context, RouteAccess::admin, exchange.request());
+  if (!allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
+    co_return;
+  }
+  auto stream = read_watch_request(
+      exchange.request(), {std::string(model::kModelKind), std::string(model::kInstanceKind),
+                           std::string(model::kWorkerKind)});
+  if (!stream) {
+    co_await exchange.respond(net::error_response(stream.error()));
+    co_return;
+  }
+  stream->show = show;
+  co_await serve_watch(context, exchange, std::move(*stream));
+}
+
+// Where the log of an instance can be read.
+struct LogSource {
+  net::Endpoint worker;
+  std::string access_key;
+};
+
+Result<LogSource> find_log_source(ServerContext& context, const std::string& name) {
+  auto instance = store::get_as<model::Instance>(context.store, model::kInstanceKind, name);
+  if (!instance && instance.error().code == ErrorCode::not_found) {
+    return fail(ErrorCode::not_found, "there is no instance named \"{}\"; see berth ps", name);
+  }
+  if (!instance) return fail(std::move(instance).error());
+  if (!instance->value.placement) {
+    return fail(ErrorCode::conflict, "{} has no log yet: {}", name, instance->value.reason);
+  }
+  BERTH_TRY(const auto worker, store::get_as<model::Worker>(context.store, model::kWorkerKind,
+                                                            instance->value.placement->worker));
+  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.value.address));
+  return LogSource{.worker = std::move(endpoint), .access_key = worker.value.access_key};
+}
+
+net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
+  net::Headers headers;
+  headers.set("content-type",
+              upstream.headers().get("content-type").value_or("text/plain; charset=utf-8"));
+  exchange.on_client_gone([&upstream] { upstream.abort(); });
+  auto sent = co_await exchange.start(upstream.status(), std::move(headers));
+  while (sent) {
+    const auto piece = co_await upstream.read_some(kLogIdle);
+    if (!piece || !*piece) break;
+    sent = co_await exchange.write(**piece);
+  }
+  exchange.on_client_gone({});
+  if (sent) co_await exchange.finish();
+}
+
+net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
+  auto allowed = authorise(context, RouteAccess::admin, exchange.request());
+  if (!allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
+    co_return;
+  }
+  const std::string name(exchange.param("name"));
+  auto source = co_await net::offload(context.pool, [&] { return find_log_source(context, name); });
+  if (!source) {
+    co_await exchange.respond(net::error_response(source.error()));
+    co_return;
+  }
+  net::ClientRequest request;
+  request.target = fmt::format("/worker/v1/instances/{}/logs?{}", net::percent_encode(name),
+                               exchange.request().query.to_string());
+  request.headers.set("authorization", "Bearer " + source->access_key);
+  auto& client = net::Client::of(exchange.executor().context());
+  auto upstream = co_await client.send(source->worker, std::move(request), kLogDeadlines);
+  if (!upstream) {
+    auto error = std::move(upstream).error().context("the worker of {} can not be asked", name);
+    co_await exchange.respond(net::error_response(error));
+    co_return;
+  }
+  co_await relay(exchange, std::move(*upstream));
+}
+
+}  // namespace
+
+void add_stream_routes(net::Router& router, ServerContext& context) {
+  router.add("GET", "/api/v1/watch",
+             [&context](net::Exchange& exchange) { return watch(context, exchange); });
+  router.add("GET", "/api/v1/instances/{name}/logs",
+             [&context](net::Exchange& exchange) { return logs(context, exchange); });
+}
+
+}  // namespace berth::server

@@ -1,0 +1,414 @@
+#include "worker/agent.h"
+
+#include "base/files.h"
+#include "base/ids.h"
+#include "net/server.h"
+#include "process/memory_usage.h"
+#include "process/process_table.h"
+#include "worker/identity.h"
+#include "worker/log_service.h"
+#include "worker/member.h"
+#include "worker/server_link.h"
+#include "worker/system_facts.h"
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <future>
+#include <map>
+#include <random>
+#include <set>
+#include <thread>
+
+#include <spdlog/spdlog.h>
+
+namespace berth::worker {
+namespace {
+
+constexpr std::chrono::seconds kReportEvery{5};
+constexpr std::chrono::milliseconds kFirstRetry{100};
+constexpr std::chrono::seconds kLongestRetry{5};
+constexpr std::chrono::seconds kEndPatience{25};
+constexpr std::size_t kQueue = 1024;
+
+// The agent's state, on one io_context.
+class Agent {
+ public:
+  Agent(const AgentOptions& options, Identity identity, net::IoContext& context, Packs& packs,
+        std::shared_ptr<net::WakeUp> changed, net::ThreadPool& pool, net::ThreadPool& install_pool)
+      : options_(options),
+        identity_(std::move(identity)),
+        context_(context),
+        packs_(packs),
+        pool_(pool),
+        install_pool_(install_pool),
+        changed_(std::move(changed)),
+        ending_(std::make_shared<net::WakeUp>(context.get_executor())),
+        facts_(read_system_facts()),
+        gpus_(detect_gpus()),
+        link_(context, identity_.name, [this] { return find_server(options_.data); }),
+        member_context_{.data = options.data,
+                        .backends = backends::builtin_backends(),
+                        .packs = packs,
+                        .ports = ports_,
+                        .pool = pool,
+                        .install_pool = install_pool,
+                        .clock = real_clock(),
+                        .shim_program = identity_.shim,
+                        .cluster_tag = identity_.tag,
+                        .facts = [this] { return describe(); },
+                        .on_change = [this] { changed_->wake(); }} {}
+
+  void set_address(net::Endpoint address, std::string access_key) {
+    address_ = net::to_string(address);
+    access_key_ = std::move(access_key);
+  }
+
+  // Starts the loops; `done` is called when the agent has ended.
+  void start(std::function<void()> done) {
+    done_ = std::move(done);
+    find_leftovers();
+    spawn(until_end(follow_server()));
+    spawn(until_end(send_reports()));
+  }
+
+  void end() {
+    leaving_ = true;
+    ending_->wake();
+    for (auto& [name, member] : members_) {
+      if (options_.leave_engines)
+        member->detach();
+      else
+        member->stop();
+    }
+    finish_if_done();
+  }
+
+ private:
+  void spawn(net::Task<> task) {
+    ++tasks_;
+    boost::asio::co_spawn(context_, std::move(task), [this](std::exception_ptr thrown) {
+      --tasks_;
+      if (thrown) log_exception(thrown);
+      finish_if_done();
+    });
+  }
+
+  static void log_exception(const std::exception_ptr& thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      spdlog::error("a task of the agent failed: {}", error.what());
+    }
+  }
+
+  void finish_if_done() {
+    if (leaving_ && tasks_ == 0 && done_) std::exchange(done_, nullptr)();
+  }
+
+  // Both loops wait for one event, which therefore stays set.
+  net::Task<> wait_for_end() {
+    while (!leaving_) co_await ending_->wait(std::chrono::hours(1));
+    ending_->wake();
+  }
+
+  net::Task<> until_end(net::Task<Result<void>> work) {
+    co_await net::unless(std::move(work), wait_for_end(),
+                         make_error(ErrorCode::cancelled, "the agent ends"));
+  }
+
+  [[nodiscard]] model::Worker describe() const {
+    model::Worker worker{
+        .name = identity_.name,
+        .version = options_.version,
+        .local = options_.local,
+        .address = address_,
+        .access_key = access_key_,
+        .system = facts_,
+        .labels = {{"os", facts_.os}, {"arch", facts_.arch}, {"worker-name", identity_.name}}};
+    worker.devices = {read_cpu_device(facts_)};
+    worker.packs = packs_.list();
+    worker.warnings = warnings();
+    return worker;
+  }
+
+  [[nodiscard]] std::vector<std::string> warnings() const {
+    auto all = packs_.warnings();
+    for (auto& warning : gpu_warnings(gpus_, packs_.list())) all.push_back(std::move(warning));
+    return all;
+  }
+
+  // ---- duties
+  // ------------------------------------------------------------------------------------
+
+  // Engines that an earlier agent left: known by their notes, and ended unless they are assigned.
+  void find_leftovers() {
+    for (const auto& folder : find_member_folders(options_.data)) {
+      const auto note = folder.read_note();
+      if (!note) continue;
+      const model::Assignment assignment{.instance = note->instance,
+                                         .generation = note->generation,
+                                         .member = note->member,
+                                         .worker = identity_.name};
+      leftovers_.emplace(name_of(assignment), assignment);
+    }
+  }
+
+  static std::string name_of(const model::Assignment& assignment) {
+    return model::assignment_name(assignment.instance, assignment.generation, assignment.member);
+  }
+
+  net::Task<Result<void>> follow_server() {
+    Duration pause = kFirstRetry;
+    std::string told;
+    for (;;) {
+      const auto ended = co_await follow_once(pause);
+      const std::string reason = ended.error().to_string();
+      if (reason != told) spdlog::warn("the server is away: {}", reason);
+      told = reason;
+      joined_ = false;
+      std::uniform_int_distribution<Duration::rep> jitter(0, pause.count());
+      co_await net::sleep_for(pause + Duration(jitter(random_)));
+      pause = std::min<Duration>(pause * 2, kLongestRetry);
+    }
+  }
+
+  // Until the server is lost. `pause` starts anew once it was reached.
+  net::Task<Result<void>> follow_once(Duration& pause) {
+    model::Worker worker = describe();
+    auto joined = co_await link_.join(std::move(worker));
+    if (!joined) co_return fail(std::move(joined).error());
+    auto duties = co_await link_.duties();
+    if (!duties) co_return fail(std::move(duties).error());
+    pause = kFirstRetry;
+    sequence_ = 0;
+    joined_ = true;
+    take_up(*duties);
+    spdlog::info("joined the server as {}", identity_.name);
+    co_return co_await link_.watch(duties->revision,
+                                   [this](DutyChange change) { change_duty(std::move(change)); });
+  }
+
+  void take_up(const Duties& duties) {
+    std::set<std::string> wanted;
+    for (const auto& assignment : duties.assignments) {
+      wanted.insert(name_of(assignment));
+      add_member(assignment);
+    }
+    for (auto& [name, assignment] : leftovers_) {
+      if (!wanted.contains(name)) add_member(assignment);  // to be stopped right below
+    }
+    leftovers_.clear();
+    for (auto& [name, member] : members_) {
+      if (!wanted.contains(name)) member->stop();
+    }
+    for (const auto& request : duties.pack_requests) take_pack_request(request);
+    revision_ = duties.revision;
+    changed_->wake();
+  }
+
+  void change_duty(DutyChange change) {
+    if (change.assignment) {
+      const auto member = members_.find(name_of(*change.assignment));
+      if (!change.removed)
+        add_member(*change.assignment);
+      else if (member != members_.end())
+        member->second->stop();
+    }
+    if (change.pack_request && !change.removed) take_pack_request(*change.pack_request);
+    revision_ = std::max(revision_, change.revision);
+    changed_->wake();
+  }
+
+  void add_member(const model::Assignment& assignment) {
+    const std::string name = name_of(assignment);
+    if (leaving_ || members_.contains(name)) return;
+    auto member = std::make_shared<Member>(member_context_, assignment, context_.get_executor());
+    members_.emplace(name, member);
+    spawn(run_member(name, member));
+  }
+
+  net::Task<> run_member(std::string name, std::shared_ptr<Member> member) {
+    co_await member->run();
+    members_.erase(name);
+    changed_->wake();
+  }
+
+  // ---- packs
+  // -------------------------------------------------------------------------------------
+
+  void take_pack_request(const model::PackRequest& request) {
+    auto& seen = pack_requests_[request.pack];
+    if (seen == request.at) return;
+    seen = request.at;
+    if (!leaving_) spawn(carry_out(request));
+  }
+
+  net::Task<> carry_out(model::PackRequest request) {
+    auto work = [this, request, users = packs_in_use(),
+                 token = cancel_install_.get_token()]() -> Result<void> {
+      if (request.wanted) {
+        BERTH_CHECK(packs_.ensure(request.pack, token));
+        return {};
+      }
+      return packs_.remove(request.pack, [&users](const engines::InstalledPack& pack) {
+        return users.contains(pack.name);
+      });
+    };
+    auto done = co_await net::offload(install_pool_, std::move(work));
+    if (!done) spdlog::error("engine pack {}: {}", request.pack, done.error().to_string());
+  }
+
+  [[nodiscard]] std::set<std::string> packs_in_use() const {
+    std::set<std::string> packs;
+    for (const auto& [name, member] : members_) {
+      if (member->engine()) packs.insert(member->pack());
+    }
+    return packs;
+  }
+
+  // ---- reports
+  // -----------------------------------------------------------------------------------
+
+  net::Task<Result<void>> send_reports() {
+    for (;;) {
+      const bool is_change = co_await changed_->wait(kReportEvery);
+      if (!joined_) continue;
+      if (!is_change) co_await measure();
+      auto report = make_report();
+      auto sent = co_await link_.report(std::move(report));
+      if (!sent) {
+        spdlog::debug("a report was not taken: {}", sent.error().to_string());
+        co_await net::sleep_for(kFirstRetry);
+        changed_->wake();
+      }
+    }
+  }
+
+  // What the engines' processes take now.
+  net::Task<> measure() {
+    std::map<std::string, pid_t> engines;
+    for (const auto& [name, member] : members_) {
+      if (const auto pid = member->engine()) engines[name] = *pid;
+    }
+    if (engines.empty()) co_return;
+    auto sizes = co_await net::offload(pool_, [engines] {
+      std::map<std::string, Bytes> result;
+      for (const auto& [name, pid] : engines) {
+        if (const auto usage = process::memory_usage_of_tree(pid)) {
+          result[name] = usage->resident();
+        }
+      }
+      return result;
+    });
+    if (!sizes) co_return;
+    for (const auto& [name, size] : *sizes) {
+      if (const auto member = members_.find(name); member != members_.end()) {
+        member->second->set_resident(size);
+      }
+    }
+  }
+
+  cluster::WorkerReport make_report() {
+    cluster::WorkerReport report{
+        .worker = identity_.name, .sequence = ++sequence_, .revision = revision_};
+    for (const auto& [name, member] : members_) report.instances.push_back(member->report());
+    report.devices = {read_cpu_device(facts_)};
+    report.packs = packs_.list();
+    report.warnings = warnings();
+    return report;
+  }
+
+  const AgentOptions& options_;
+  Identity identity_;
+  net::IoContext& context_;
+  Packs& packs_;
+  net::ThreadPool& pool_;
+  net::ThreadPool& install_pool_;
+  std::shared_ptr<net::WakeUp> changed_;
+  std::shared_ptr<net::WakeUp> ending_;
+  model::SystemFacts facts_;
+  std::vector<DetectedGpu> gpus_;
+  process::PortLeases ports_;
+  ServerLink link_;
+  MemberContext member_context_;
+  std::string address_;
+  std::string access_key_;
+  std::map<std::string, std::shared_ptr<Member>> members_;  // by the assignment's name
+  std::map<std::string, model::Assignment> leftovers_;
+  std::map<std::string, std::string> pack_requests_;  // the last one seen of each pack
+  std::stop_source cancel_install_;
+  std::mt19937 random_{std::random_device{}()};
+  std::uint64_t revision_ = 0;
+  std::uint64_t sequence_ = 0;
+  int tasks_ = 0;
+  bool joined_ = false;
+  bool leaving_ = false;
+  std::function<void()> done_;
+};
+
+void wait_for_signal() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  int signal = 0;
+  while (sigwait(&set, &signal) != 0) {
+  }
+}
+
+// Ends what an earlier agent left without a note: nobody could own it.
+void sweep_strangers(const DataFolder& data, const std::string& tag) {
+  std::set<std::string> noted;
+  for (const auto& folder : find_member_folders(data)) {
+    if (const auto note = folder.read_note()) noted.insert(note->instance);
+  }
+  const auto swept = process::sweep(
+      tag, [&](const process::TaggedProcess& shim) { return noted.contains(shim.instance); });
+  if (!swept.killed.empty()) {
+    spdlog::warn("ended {} processes that nobody owned", swept.killed.size());
+  }
+}
+
+}  // namespace
+
+Result<void> run_agent(const AgentOptions& options) {
+  BERTH_TRY(const auto lock, FileLock::try_acquire(options.data.agent_lock()));
+  BERTH_TRY(auto identity, make_identity(options));
+  sweep_strangers(options.data, identity.tag);
+
+  net::IoContext context(1);
+  auto changed = std::make_shared<net::WakeUp>(context.get_executor());
+  BERTH_TRY(const auto packs,
+            Packs::open(options.data, [changed] { changed->wake_from_anywhere(); }));
+  net::ThreadPool pool(2, kQueue);
+  net::ThreadPool install_pool(2, kQueue);
+  Agent agent(options, std::move(identity), context, *packs, changed, pool, install_pool);
+
+  LogService logs{.data = options.data, .pool = pool, .access_key = random_key()};
+  net::Router router;
+  add_log_routes(router, logs);
+  BERTH_TRY(const auto listener,
+            net::Server::listen({.address = {"127.0.0.1", 0}, .contexts = {&context}},
+                                std::move(router)));
+  agent.set_address(listener->address(), logs.access_key);
+  listener->start();
+
+  std::promise<void> ended;
+  boost::asio::post(context, [&] { agent.start([&ended] { ended.set_value(); }); });
+  {
+    auto work = boost::asio::make_work_guard(context);
+    std::jthread thread([&context] { context.run(); });
+    wait_for_signal();
+    spdlog::info("the worker ends");
+    boost::asio::post(context, [&agent] { agent.end(); });
+    if (ended.get_future().wait_for(kEndPatience) != std::future_status::ready) {
+      spdlog::error("not everything ended in time; the rest is left to the shims");
+    }
+    listener->stop(std::chrono::seconds(1));
+    context.stop();
+  }
+  return {};
+}
+
+}  // namespace berth::worker

@@ -1,0 +1,25 @@
+// The agent: what `berth worker` runs. Joins the server, keeps to its assignments, reports.
+#pragma once
+
+#include "base/data_folder.h"
+#include "base/result.h"
+#include "net/url.h"
+
+#include <string>
+
+namespace berth::worker {
+
+struct AgentOptions {
+  DataFolder data;
+  bool local = true;           // of the server on this machine, found by server.json
+  bool leave_engines = false;  // engines go on when the agent ends
+  std::string name;            // empty: the one of an earlier run, else the host's
+  std::string version;
+  std::filesystem::path shim_program;  // berth-shim as it was installed
+};
+
+// Runs until SIGINT or SIGTERM, which must be blocked in every thread. Blocks. Fails with conflict
+// where another agent has the data folder.
+Result<void> run_agent(const AgentOptions& options);
+
+}  // namespace berth::worker

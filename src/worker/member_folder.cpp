@@ -1,0 +1,151 @@
+#include "worker/member_folder.h"
+
+#include "base/files.h"
+#include "base/json.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace berth::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kNote = "member.json";
+constexpr std::string_view kLogStart = "attempt-";
+constexpr std::string_view kLogEnd = ".log";
+
+// 7 of "attempt-7.log".
+std::optional<std::uint32_t> attempt_of(std::string_view file) {
+  if (!file.starts_with(kLogStart) || !file.ends_with(kLogEnd)) return std::nullopt;
+  file.remove_prefix(kLogStart.size());
+  file.remove_suffix(kLogEnd.size());
+  std::uint32_t attempt = 0;
+  const auto [end, error] = std::from_chars(file.data(), file.data() + file.size(), attempt);
+  if (error != std::errc{} || end != file.data() + file.size()) return std::nullopt;
+  return attempt;
+}
+
+// The folders of an instance's members, the newest generation last.
+std::vector<fs::path> generations_of(const fs::path& instance) {
+  std::vector<std::pair<std::uint64_t, fs::path>> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(instance, error)) {
+    const std::string name = entry.path().filename();
+    found.emplace_back(std::strtoull(name.c_str(), nullptr, 10), entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<fs::path> paths;
+  for (auto& [generation, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+std::string quote(const std::string& argument) {
+  const bool plain = !argument.empty() &&
+                     argument.find_first_of(" \t\n\"'\\$`!*?(){}[];<>|&#~") == std::string::npos;
+  if (plain) return argument;
+  std::string quoted = "'";
+  for (const char c : argument) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+}  // namespace
+
+MemberFolder::MemberFolder(const DataFolder& data, const std::string& instance,
+                           std::uint64_t generation, std::uint32_t member)
+    : path_(data.instances() / instance / fmt::format("{}.{}", generation, member)) {}
+
+fs::path MemberFolder::log(std::uint32_t attempt) const {
+  return path_ / fmt::format("{}{}{}", kLogStart, attempt, kLogEnd);
+}
+
+Result<void> MemberFolder::create() const {
+  std::error_code error;
+  fs::create_directories(path_, error);
+  if (error) return fail(ErrorCode::io, "making {}: {}", path_.string(), error.message());
+  return {};
+}
+
+Result<void> MemberFolder::write_note(const MemberNote& note) const {
+  return write_file_atomic(path_ / kNote, to_text(to_json(note)), 0600);
+}
+
+Result<MemberNote> MemberFolder::read_note() const {
+  BERTH_TRY(const std::string text, read_file(path_ / kNote, 1_MiB));
+  BERTH_TRY(const auto value, parse_json(text));
+  return from_json<MemberNote>(value, UnknownMembers::ignore);
+}
+
+void MemberFolder::forget_old_logs(std::uint32_t attempt) const {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path_, error)) {
+    std::string name = entry.path().filename();
+    if (name.ends_with(".log.1")) name.resize(name.size() - 2);
+    const auto number = attempt_of(name);
+    if (number && *number + kLogsKept <= attempt) fs::remove(entry.path(), error);
+  }
+}
+
+void MemberFolder::remove() const {
+  std::error_code error;
+  fs::remove_all(path_, error);
+  fs::remove(path_.parent_path(), error);  // fails where other generations are in it
+}
+
+std::vector<MemberFolder> find_member_folders(const DataFolder& data) {
+  std::vector<MemberFolder> folders;
+  std::error_code error;
+  for (const auto& instance : fs::directory_iterator(data.instances(), error)) {
+    for (const auto& path : generations_of(instance.path())) {
+      if (fs::exists(path / kNote, error)) folders.emplace_back(path);
+    }
+  }
+  return folders;
+}
+
+Result<fs::path> find_log(const DataFolder& data, const std::string& instance,
+                          std::optional<std::uint32_t> attempt, bool previous) {
+  const bool is_plain = !instance.empty() && instance.find('/') == std::string::npos &&
+                        instance != "." && instance != "..";
+  if (!is_plain) return fail(ErrorCode::not_found, "there is no instance \"{}\"", instance);
+  std::vector<std::uint32_t> attempts;
+  fs::path folder;
+  for (const auto& path : generations_of(data.instances() / instance)) {
+    folder = path;
+    attempts.clear();
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(path, error)) {
+      if (const auto number = attempt_of(entry.path().filename().string())) {
+        attempts.push_back(*number);
+      }
+    }
+  }
+  std::sort(attempts.begin(), attempts.end());
+  if (attempts.empty() || (previous && attempts.size() < 2)) {
+    return fail(ErrorCode::not_found, "{} has no {}log yet", instance, previous ? "earlier " : "");
+  }
+  const std::uint32_t wanted = attempt.value_or(attempts[attempts.size() - (previous ? 2 : 1)]);
+  if (std::find(attempts.begin(), attempts.end(), wanted) == attempts.end()) {
+    return fail(ErrorCode::not_found, "the log of attempt {} of {} is not there; kept are {} to {}",
+                wanted, instance, attempts.front(), attempts.back());
+  }
+  return MemberFolder(folder).log(wanted);
+}
+
+std::string log_head(const MemberNote& note, const model::LaunchPlan& plan,
+                     const std::string& now) {
+  std::string head = fmt::format("# {} attempt {} of {} (generation {})\n", now, note.attempt,
+                                 note.instance, note.generation);
+  for (const auto& line : plan.notes) head += "# " + line + "\n";
+  head += "# environment:\n";
+  for (const auto& variable : plan.env) {
+    head += fmt::format("#   {}={}  ({})\n", variable.name,
+                        variable.secret ? "***" : variable.value, enum_name(variable.owner));
+  }
+  head += "# command:";
+  for (const auto& argument : plan.argv) head += " " + quote(argument);
+  return head + "\n";
+}
+
+}  // namespace berth::worker

@@ -1,0 +1,69 @@
+// MemberFolder: what one member of an instance keeps on disk: its log of each attempt, the shim's
+// state, and a note by which a restarted agent finds it again.
+#pragma once
+
+#include "base/data_folder.h"
+#include "base/describe.h"
+#include "model/instance.h"
+#include "model/launch_plan.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace berth::worker {
+
+// The content of member.json: what the agent must know again of an engine that went on without it.
+// It holds no secret.
+struct MemberNote {
+  std::string instance;
+  std::uint64_t generation = 1;
+  std::uint32_t member = 0;
+  std::string pack;
+  std::uint32_t attempt = 0;
+  std::uint32_t failures = 0;
+  std::uint16_t port = 0;
+  model::HealthProbe probe;
+};
+BOOST_DESCRIBE_STRUCT(MemberNote, (),
+                      (instance, generation, member, pack, attempt, failures, port, probe))
+
+// A value; the calls block on the disk.
+class MemberFolder {
+ public:
+  // "INSTANCES/INSTANCE/GENERATION.MEMBER".
+  MemberFolder(const DataFolder& data, const std::string& instance, std::uint64_t generation,
+               std::uint32_t member);
+  explicit MemberFolder(std::filesystem::path path) : path_(std::move(path)) {}
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path log(std::uint32_t attempt) const;
+  [[nodiscard]] std::filesystem::path shim_state() const { return path_ / "shim.json"; }
+  [[nodiscard]] std::filesystem::path shim_spec() const { return path_ / "shim.spec"; }
+
+  Result<void> create() const;
+  Result<void> write_note(const MemberNote& note) const;
+  Result<MemberNote> read_note() const;
+  // Removes logs of attempts older than the last kLogsKept.
+  void forget_old_logs(std::uint32_t attempt) const;
+  // Removes the folder, and the instance's where nothing else is in it.
+  void remove() const;
+
+  static constexpr std::uint32_t kLogsKept = 10;
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Every member's folder that holds a note.
+std::vector<MemberFolder> find_member_folders(const DataFolder& data);
+
+// The log of an instance: of `attempt`, or of its last one. Fails with not_found.
+Result<std::filesystem::path> find_log(const DataFolder& data, const std::string& instance,
+                                       std::optional<std::uint32_t> attempt, bool previous);
+
+// The head of an attempt's log: what was asked, what is in force, who decided each variable.
+std::string log_head(const MemberNote& note, const model::LaunchPlan& plan, const std::string& now);
+
+}  // namespace berth::worker

@@ -1,0 +1,50 @@
+// Packs: the engine packs of this worker, what is being installed, and how far it is.
+#pragma once
+
+#include "base/data_folder.h"
+#include "base/result.h"
+#include "engines/catalogue.h"
+#include "engines/installer.h"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace berth::worker {
+
+// Thread-safe. Calls block unless said otherwise.
+class Packs {
+ public:
+  // `on_change` is called, on whatever thread, when the list or a progress changed.
+  static Result<std::unique_ptr<Packs>> open(const DataFolder& data,
+                                             std::function<void()> on_change);
+
+  // As of the last look; does not block.
+  [[nodiscard]] std::vector<model::PackStatus> list() const;
+  [[nodiscard]] std::vector<std::string> warnings() const;
+
+  // The pack ready to run, installed first if need be. Fails with not_found for an unknown name,
+  // else as Installer::install.
+  Result<model::PackStatus> ensure(const std::string& name, std::stop_token stop);
+  // Fails with conflict while `in_use` says so, not_found if it is not installed.
+  Result<void> remove(const std::string& name, const engines::PackInUse& in_use);
+
+ private:
+  Packs(const DataFolder& data, engines::Catalogue catalogue, std::function<void()> on_change);
+  void look();
+  void show_progress(const std::string& name, const engines::InstallProgress& progress);
+  void show_failure(const std::string& name, const Error& error);
+
+  DataFolder data_;
+  engines::Catalogue catalogue_;
+  engines::Installer installer_;
+  std::function<void()> on_change_;
+  mutable std::mutex mutex_;  // guards what is below
+  std::vector<model::PackStatus> statuses_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace berth::worker

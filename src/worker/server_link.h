@@ -1,0 +1,58 @@
+// ServerLink: the worker's side of the cluster protocol (cluster/protocol.h).
+#pragma once
+
+#include "cluster/protocol.h"
+#include "model/instance.h"
+#include "net/client.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace berth::worker {
+
+// Everything that this worker should do, as of `revision`.
+struct Duties {
+  std::vector<model::Assignment> assignments;
+  std::vector<model::PackRequest> pack_requests;
+  std::uint64_t revision = 0;
+};
+
+// One change of the duties, as the watch tells it.
+struct DutyChange {
+  std::uint64_t revision = 0;
+  bool removed = false;
+  std::optional<model::Assignment> assignment;  // the one that was put or removed
+  std::optional<model::PackRequest> pack_request;
+};
+
+// Used on one io_context. All calls fail with unavailable or timeout where the server is away.
+class ServerLink {
+ public:
+  // Where the server is may change with each of its starts; `find` says where it is now, and with
+  // which key it is spoken to.
+  struct Server {
+    net::Endpoint endpoint;
+    std::string key;
+  };
+  using Find = std::function<Result<Server>()>;
+
+  ServerLink(net::IoContext& context, std::string worker, Find find);
+
+  net::Task<Result<cluster::Registered>> join(model::Worker worker);
+  net::Task<Result<Duties>> duties();
+  // Calls `on_change` for each change after `since`, in order, until the stream ends (an error).
+  // A change without assignment and request only moves the revision on.
+  net::Task<Result<void>> watch(std::uint64_t since, std::function<void(DutyChange)> on_change);
+  net::Task<Result<void>> report(cluster::WorkerReport report);
+
+ private:
+  net::Task<Result<json::value>> ask(std::string method, std::string target, std::string body);
+
+  net::Client client_;
+  std::string worker_;
+  Find find_;
+};
+
+}  // namespace berth::worker
