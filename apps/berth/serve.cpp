@@ -83,8 +83,10 @@ sigset_t block_signals() {
 
 server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSettings& settings) {
   server::LocalWorkerOptions options;
-  options.argv = {"/proc/self/exe",   "worker",      "--local",         "--data",
-                  data.root.string(), "--log-level", settings.log_level};
+  const auto program = std::filesystem::read_symlink("/proc/self/exe");
+  options.argv = {program.string(),   "worker",           "--local",
+                  "--data",           data.root.string(), "--log-level",
+                  settings.log_level, "--parent",         std::to_string(::getpid())};
   if (settings.leave_engines) options.argv.emplace_back("--leave-engines");
   return options;
 }

@@ -1,6 +1,7 @@
 // berth worker: this machine's agent.
 #include "base/log.h"
 #include "command.h"
+#include "process/platform/parent.h"
 #include "worker/agent.h"
 
 #include <filesystem>
@@ -14,6 +15,7 @@ namespace {
 struct WorkerFlags {
   bool local = false;
   bool leave_engines = false;
+  pid_t parent = 0;
   std::string name;
   std::string log_level = "info";
 };
@@ -22,8 +24,7 @@ struct WorkerFlags {
 void block_signals() {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }
@@ -37,6 +38,8 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
     }
     BERTH_TRY(const DataFolder data, find_data_folder(common.data));
     block_signals();
+    // A server that dies takes its worker along, and leaves the engines to the next one.
+    if (flags.parent != 0) process::signal_at_end_of_parent(SIGHUP, flags.parent);
     start_logging("worker", flags.log_level);
     const auto program = std::filesystem::read_symlink("/proc/self/exe");
     return worker::run_agent({.data = data,
@@ -56,6 +59,7 @@ void add_worker(CLI::App& app, const CommonOptions& common, Command& command) {
   auto flags = std::make_shared<WorkerFlags>();
   worker->add_flag("--local", flags->local, "Belong to the server on this machine");
   worker->add_flag("--leave-engines", flags->leave_engines, "Engines go on when the worker ends");
+  worker->add_option("--parent", flags->parent, "")->group("");  // set by berth serve
   worker->add_option("--name", flags->name, "The worker's name (the host's)");
   worker->add_option("--log-level", flags->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));

@@ -33,7 +33,8 @@ class Relay {
       if (status_ == 503 || status_ == 429) response.headers.set("retry-after", "5");
       co_await exchange_.respond(std::move(response));
     }
-    if (exchange_.gone()) status_ = kClientClosed;
+    // A client may leave once it has seen the last event.
+    if (exchange_.gone() && !complete_) status_ = kClientClosed;
     context_.metrics.count({.model = model_,
                             .route = route_,
                             .status = status_,
@@ -109,6 +110,7 @@ class Relay {
   net::Task<Result<void>> pass_whole(net::ClientResponse& answer) {
     auto body = co_await answer.read_all(kLargestAnswer, kEnginePatience);
     if (!body) co_return fail(std::move(body).error().context("the engine broke off"));
+    complete_ = true;
     first_byte_ = since_start();
     usage_ = read_usage(*body).value_or(Usage{});
     net::Response response{.status = answer.status()};
@@ -126,14 +128,17 @@ class Relay {
     while (sent) {
       const auto piece = co_await answer.read_some(kEnginePatience);
       if (!piece) co_return co_await break_off(piece.error());
-      if (!*piece) break;
+      if (!*piece) {
+        complete_ = true;
+        break;
+      }
       const auto passed = filter.feed(**piece);
+      usage_ = filter.usage().value_or(Usage{});
       if (!passed) co_return co_await break_off(passed.error());
       if (passed->empty()) continue;
       if (first_byte_ == Duration::zero()) first_byte_ = since_start();
       sent = co_await exchange_.write(*passed);
     }
-    usage_ = filter.usage().value_or(Usage{});
     if (!sent) co_return sent;
     if (!filter.rest().empty()) {
       const std::string rest(filter.rest());
@@ -163,6 +168,7 @@ class Relay {
   SteadyTime started_;
   std::string model_;
   int status_ = 200;
+  bool complete_ = false;  // the engine's answer was read to its end
   Duration first_byte_{};
   Usage usage_;
 };

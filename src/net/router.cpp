@@ -158,25 +158,32 @@ Router::Match Router::match(std::string_view method, std::string_view path) cons
   return match;
 }
 
-Task<> Router::handle(Exchange& exchange) const {
+namespace {
+
+Task<> answer_unknown(Exchange& exchange, std::string allow) {
   const Request& request = exchange.request();
-  const std::string_view target = request.target;
-  Match found = match(request.method, target.substr(0, target.find_first_of("?#")));
-  if (found.handler != nullptr) {
-    exchange.set_params(std::move(found.params));
-    co_await (*found.handler)(exchange);
-    co_return;
-  }
   Response response;
-  if (found.allow.empty()) {
+  if (allow.empty()) {
     response = error_response(make_error(ErrorCode::not_found, "there is nothing at {} {}",
                                          request.method, request.path));
   } else {
     response = error_response(make_error(ErrorCode::method_not_allowed, "{} allows {}, not {}",
-                                         request.path, found.allow, request.method));
-    response.headers.set("allow", found.allow);
+                                         request.path, allow, request.method));
+    response.headers.set("allow", allow);
   }
   co_await exchange.respond(std::move(response));
+}
+
+}  // namespace
+
+// Not a coroutine itself: nothing of the search stays in memory while a stream is held.
+Task<> Router::handle(Exchange& exchange) const {
+  const Request& request = exchange.request();
+  const std::string_view target = request.target;
+  Match found = match(request.method, target.substr(0, target.find_first_of("?#")));
+  if (found.handler == nullptr) return answer_unknown(exchange, std::move(found.allow));
+  exchange.set_params(std::move(found.params));
+  return (*found.handler)(exchange);
 }
 
 }  // namespace berth::net

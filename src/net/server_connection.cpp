@@ -360,9 +360,14 @@ void ServerConnection::set_gone() {
   if (gone_) return;
   gone_ = true;
   for (Timer* timer : gone_waiters_) timer->cancel();
-  if (const auto callback = std::exchange(on_gone_, nullptr)) {
-    boost::asio::post(executor(), callback);
-  }
+  if (on_gone_) post_on_gone();
+}
+
+// The callback may be taken back between now and its turn.
+void ServerConnection::post_on_gone() {
+  boost::asio::post(executor(), [weak = std::weak_ptr(on_gone_)] {
+    if (const auto callback = weak.lock()) (*callback)();
+  });
 }
 
 Task<> ServerConnection::client_gone() {
@@ -380,13 +385,13 @@ Task<> ServerConnection::client_gone() {
 }
 
 void ServerConnection::on_client_gone(std::function<void()> callback) {
-  on_gone_ = std::move(callback);
+  on_gone_ = callback ? std::make_shared<std::function<void()>>(std::move(callback)) : nullptr;
   if (!on_gone_) return;
   if (gone_) {
-    boost::asio::post(executor(), std::exchange(on_gone_, nullptr));
-    return;
+    post_on_gone();
+  } else {
+    transport_->watch([this] { set_gone(); });
   }
-  transport_->watch([this] { set_gone(); });
 }
 
 }  // namespace berth::net

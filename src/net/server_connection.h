@@ -64,6 +64,7 @@ class ServerConnection {
   std::string make_head(int status, Headers& headers);
   void begin_request();
   void set_gone();
+  void post_on_gone();
 
   std::shared_ptr<const ServerShared> shared_;
   std::shared_ptr<Transport> transport_;
@@ -87,7 +88,7 @@ class ServerConnection {
   bool bodiless_ = false;  // HEAD, 204, 304
   std::optional<std::uint64_t> length_left_;
   bool gone_ = false;
-  std::function<void()> on_gone_;
+  std::shared_ptr<std::function<void()>> on_gone_;  // shared with the call that is on its way
   std::vector<Timer*> gone_waiters_;
 };
 

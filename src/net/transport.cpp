@@ -12,6 +12,12 @@ using boost::system::error_code;
 constexpr std::size_t kScratchSize = 64 * 1024;
 // A watch stops where so much of a next request has come: memory stays bounded.
 constexpr std::size_t kWatchedInput = 64 * 1024;
+// Errors are made outside of the coroutines, whose frames live as long as a stream is held.
+[[gnu::noinline]] Error read_error(bool expired, Duration limit) {
+  if (expired) return make_error(ErrorCode::timeout, "no byte came in {} ms", limit.count());
+  return make_error(ErrorCode::cancelled, "reading was cancelled");
+}
+
 constexpr SteadyTime kNever = SteadyTime::max();
 
 // One buffer a thread: a connection that waits holds none.
@@ -34,23 +40,27 @@ struct Deadline::State {
 };
 
 Deadline::Deadline(Executor executor, std::function<void()> on_expiry)
-    : state_(std::make_shared<State>(executor, std::move(on_expiry))) {}
+    : executor_(executor), on_expiry_(std::move(on_expiry)) {}
 
 Deadline::~Deadline() {
+  if (!state_) return;
   state_->on_expiry = nullptr;
   state_->at = kNever;
   state_->timer.cancel();
 }
 
 void Deadline::set(Duration from_now) {
+  if (!state_) state_ = std::make_shared<State>(executor_, std::move(on_expiry_));
   state_->expired = false;
   state_->at = std::chrono::steady_clock::now() + from_now;
   if (state_->at < state_->armed) arm(state_);
 }
 
-void Deadline::clear() { state_->at = kNever; }
+void Deadline::clear() {
+  if (state_) state_->at = kNever;
+}
 
-bool Deadline::expired() const { return state_->expired; }
+bool Deadline::expired() const { return state_ && state_->expired; }
 
 void Deadline::arm(const std::shared_ptr<State>& state) {
   state->armed = state->at;
@@ -139,10 +149,7 @@ Task<Result<std::size_t>> Transport::read_more(Duration limit) {
     const auto [error] = co_await socket_.async_wait(Socket::wait_read, use_task);
     read_deadline_.clear();
     if (error && received_ == before) {
-      if (read_deadline_.expired()) {
-        co_return fail(ErrorCode::timeout, "no byte came in {} ms", limit.count());
-      }
-      co_return fail(ErrorCode::cancelled, "reading was cancelled");
+      co_return fail(read_error(read_deadline_.expired(), limit));
     }
     ready = true;
   }

@@ -40,7 +40,10 @@ class Deadline {
  private:
   struct State;
   static void arm(const std::shared_ptr<State>& state);
-  std::shared_ptr<State> state_;
+
+  Executor executor_;
+  std::function<void()> on_expiry_;
+  std::shared_ptr<State> state_;  // made when it is first set
 };
 
 // Used on one executor only. At most one read and one write may be under way at a time.

@@ -34,7 +34,8 @@ json::object model_view(const model::Model& model, const std::vector<model::Inst
   view["replicas"] = model.deployment.replicas;
   view["instances"] = count;
   view["ready"] = ready;
-  for (auto& member : to_json(model).get_object()) view[member.key()] = std::move(member.value());
+  const json::value rest = to_json(model);
+  for (const auto& member : rest.get_object()) view[member.key()] = member.value();
   return view;
 }
 

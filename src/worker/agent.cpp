@@ -72,14 +72,16 @@ class Agent {
     spawn(until_end(send_reports()));
   }
 
-  void end() {
+  void end(bool leave_engines) {
     leaving_ = true;
     ending_->wake();
+    cancel_install_.request_stop();
     for (auto& [name, member] : members_) {
-      if (options_.leave_engines)
+      if (leave_engines) {
         member->detach();
-      else
+      } else {
         member->stop();
+      }
     }
     finish_if_done();
   }
@@ -164,7 +166,7 @@ class Agent {
     for (;;) {
       const auto ended = co_await follow_once(pause);
       const std::string reason = ended.error().to_string();
-      if (reason != told) spdlog::warn("the server is away: {}", reason);
+      if (reason != told && !leaving_) spdlog::warn("the server is away: {}", reason);
       told = reason;
       joined_ = false;
       std::uniform_int_distribution<Duration::rep> jitter(0, pause.count());
@@ -347,14 +349,14 @@ class Agent {
   std::function<void()> done_;
 };
 
-void wait_for_signal() {
+int wait_for_signal() {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
   int signal = 0;
   while (sigwait(&set, &signal) != 0) {
   }
+  return signal;
 }
 
 // Ends what an earlier agent left without a note: nobody could own it.
@@ -399,9 +401,9 @@ Result<void> run_agent(const AgentOptions& options) {
   {
     auto work = boost::asio::make_work_guard(context);
     std::jthread thread([&context] { context.run(); });
-    wait_for_signal();
-    spdlog::info("the worker ends");
-    boost::asio::post(context, [&agent] { agent.end(); });
+    const bool leave_engines = wait_for_signal() == SIGHUP || options.leave_engines;
+    spdlog::info("the worker ends{}", leave_engines ? "; its engines go on" : "");
+    boost::asio::post(context, [&agent, leave_engines] { agent.end(leave_engines); });
     if (ended.get_future().wait_for(kEndPatience) != std::future_status::ready) {
       spdlog::error("not everything ended in time; the rest is left to the shims");
     }

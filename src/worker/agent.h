@@ -18,8 +18,8 @@ struct AgentOptions {
   std::filesystem::path shim_program;  // berth-shim as it was installed
 };
 
-// Runs until SIGINT or SIGTERM, which must be blocked in every thread. Blocks. Fails with conflict
-// where another agent has the data folder.
+// Runs until SIGINT, SIGTERM or SIGHUP (which leaves the engines running), all of which must be
+// blocked in every thread. Blocks. Fails with conflict where another agent has the data folder.
 Result<void> run_agent(const AgentOptions& options);
 
 }  // namespace berth::worker

@@ -1,0 +1,69 @@
+// The answers of the management API, as far as commands read them.
+#pragma once
+
+#include "base/describe.h"
+#include "model/instance.h"
+#include "model/worker.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::app {
+
+struct ModelView {
+  std::string name;
+  std::string state;
+  std::string reason;
+  std::uint32_t replicas = 0;
+  std::uint64_t instances = 0;
+  std::uint64_t ready = 0;
+  std::string backend;
+  model::Deployment deployment;
+  model::ModelProfile profile;
+  std::vector<std::string> warnings;
+  std::string created_at;
+  std::uint64_t generation = 1;
+  bool deleting = false;
+};
+BOOST_DESCRIBE_STRUCT(ModelView, (),
+                      (name, state, reason, replicas, instances, ready, backend, deployment,
+                       profile, warnings, created_at, generation, deleting))
+
+struct InstanceView {
+  std::string name;
+  std::string model;
+  std::uint64_t model_generation = 1;
+  model::InstanceState state = model::InstanceState::pending;
+  std::string reason;
+  std::string state_since;
+  std::optional<double> progress;
+  std::optional<model::Placement> placement;
+  std::optional<model::Serving> serving;
+  std::optional<std::string> worker;
+  std::uint16_t port = 0;
+  std::uint32_t attempt = 0;
+  std::optional<Bytes> resident;  // memory that its processes use now
+  std::optional<model::EngineExit> last_exit;
+  std::vector<std::string> warnings;
+  std::string created_at;
+};
+BOOST_DESCRIBE_STRUCT(InstanceView, (),
+                      (name, model, model_generation, state, reason, state_since, progress,
+                       placement, serving, worker, port, attempt, resident, last_exit, warnings,
+                       created_at))
+
+struct EngineView {
+  std::string worker;
+  model::EnginePack pack;
+  model::PackState state = model::PackState::available;
+  std::string folder;
+  std::string reason;
+  std::string step;
+  std::optional<double> progress;
+  Bytes size;
+};
+BOOST_DESCRIBE_STRUCT(EngineView, (), (worker, pack, state, folder, reason, step, progress, size))
+
+}  // namespace berth::app

@@ -1,0 +1,23 @@
+// What `berth deploy` and `berth run` ask the server to deploy.
+#pragma once
+
+#include "api_client.h"
+#include "model/deployment.h"
+
+#include <optional>
+#include <string>
+
+namespace berth::app {
+
+// The absolute path of a model that the user named. Fails with invalid_parameter, and with
+// not_found where the server is on this machine and nothing is there.
+Result<std::string> absolute_source(const std::string& text, bool same_machine);
+
+// A model's name from its file or folder: "m/My Model-00001-of-00002.gguf" is "My-Model". Empty
+// where nothing is left of it.
+std::string name_from_source(const std::string& source);
+
+// Asks for the deployment. An error about the file says on whose machine it was looked for.
+Result<json::value> create_model(const ApiClient& client, const model::Deployment& deployment);
+
+}  // namespace berth::app

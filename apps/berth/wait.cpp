@@ -1,0 +1,176 @@
+#include "wait.h"
+
+#include "terminal.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <thread>
+
+#include <fmt/format.h>
+
+namespace berth::app {
+namespace {
+
+using model::InstanceState;
+
+constexpr std::chrono::milliseconds kLook{300};
+constexpr std::size_t kShownLines = 10;
+
+struct Seen {
+  json::value answer;
+  ModelView model;
+  std::vector<InstanceView> instances;
+};
+
+Result<std::vector<InstanceView>> instances_of(const ApiClient& client, const std::string& name) {
+  BERTH_TRY(const auto answer, client.get("/api/v1/instances?model=" + net::percent_encode(name)));
+  return read_items<InstanceView>(answer);
+}
+
+Result<Seen> look(const ApiClient& client, const std::string& name) {
+  Seen seen;
+  BERTH_TRY(seen.answer, client.get(model_target(name)));
+  BERTH_TRY(seen.model, read_answer<ModelView>(seen.answer));
+  BERTH_TRY(seen.instances, instances_of(client, name));
+  return seen;
+}
+
+std::string how_it_ended(const model::EngineExit& exit) {
+  std::string text;
+  if (exit.signal)
+    text = fmt::format("its engine was ended by signal {}", *exit.signal);
+  else if (exit.exit_code)
+    text = fmt::format("its engine ended with exit code {}", *exit.exit_code);
+  else
+    text = "its engine ended";
+  if (!exit.likely_cause.empty()) text += fmt::format(" ({})", exit.likely_cause);
+  return text;
+}
+
+Error failure_of(const InstanceView& instance) {
+  std::string text = fmt::format("{} failed: {}", instance.name, instance.reason);
+  if (instance.last_exit) {
+    const auto& lines = instance.last_exit->last_lines;
+    text += fmt::format("\n  {}", how_it_ended(*instance.last_exit));
+    const auto shown = std::min(lines.size(), kShownLines);
+    if (shown != 0) text += ", after these lines:";
+    for (auto i = lines.size() - shown; i < lines.size(); ++i) text += "\n    " + lines[i];
+  }
+  text += fmt::format("\n  See also: berth logs {}", instance.name);
+  return make_error(ErrorCode::unavailable, "{}", text);
+}
+
+// The instance that says most about why the model is not ready yet.
+const InstanceView* slowest(const Seen& seen) {
+  const InstanceView* found = nullptr;
+  for (const auto& instance : seen.instances) {
+    if (instance.state == InstanceState::ready) continue;
+    if (found == nullptr || found->state == InstanceState::stopping) found = &instance;
+  }
+  return found;
+}
+
+std::string describe(const Seen& seen) {
+  std::string text = seen.model.name;
+  if (seen.model.replicas != 1) {
+    text += fmt::format(": {} of {} ready", seen.model.ready, seen.model.replicas);
+  }
+  const auto* instance = slowest(seen);
+  if (instance == nullptr) return text + ": waiting for its instances";
+  text += fmt::format(": {}", enum_name(instance->state));
+  if (instance->attempt > 1) text += fmt::format(" (attempt {})", instance->attempt);
+  if (!instance->reason.empty()) text += fmt::format(": {}", instance->reason);
+  return text;
+}
+
+std::string detail_of(const Seen& seen, Duration waited) {
+  const auto* instance = slowest(seen);
+  if (instance != nullptr && instance->progress) {
+    return fmt::format("({:.0f} %, {})", *instance->progress * 100, duration_text(waited));
+  }
+  return fmt::format("({})", duration_text(waited));
+}
+
+bool is_ready(const Seen& seen) {
+  return seen.model.ready >= seen.model.replicas && seen.instances.size() == seen.model.replicas;
+}
+
+}  // namespace
+
+Result<std::optional<Duration>> parse_timeout(const std::string& text) {
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  std::int64_t factor = 0;
+  if (unit.empty() || unit == "s") factor = 1;
+  if (unit == "m") factor = 60;
+  if (unit == "h") factor = 3600;
+  constexpr std::int64_t kMost = 1'000'000;
+  if (error != std::errc{} || factor == 0 || count < 0 || count > kMost) {
+    return fail(make_error(ErrorCode::invalid_parameter,
+                           "--timeout must be a time such as 90s, 30m or 2h, or 0 for none (got "
+                           "\"{}\")",
+                           text)
+                    .with_field("timeout"));
+  }
+  if (count == 0) return std::optional<Duration>();
+  return std::optional<Duration>(std::chrono::seconds(count * factor));
+}
+
+Result<json::value> wait_until_ready(const ApiClient& client, const std::string& name,
+                                     std::optional<Duration> timeout) {
+  Progress progress;
+  const auto started = real_clock().steady_now();
+  for (;;) {
+    BERTH_TRY(auto seen, look(client, name));
+    if (is_ready(seen)) return std::move(seen.answer);
+    for (const auto& instance : seen.instances) {
+      const bool current = instance.model_generation >= seen.model.generation;
+      if (current && instance.state == InstanceState::failed) return fail(failure_of(instance));
+    }
+    const auto waited = std::chrono::duration_cast<Duration>(real_clock().steady_now() - started);
+    if (timeout && waited >= *timeout) {
+      return fail(ErrorCode::timeout,
+                  "not ready after {} ({}); it goes on without this command, see berth ps",
+                  duration_text(waited), describe(seen));
+    }
+    progress.show(describe(seen), detail_of(seen, waited));
+    std::this_thread::sleep_for(kLook);
+  }
+}
+
+Result<void> wait_until_gone(const ApiClient& client, const std::vector<std::string>& names,
+                             Duration timeout) {
+  Progress progress;
+  const auto deadline = real_clock().steady_now() + timeout;
+  for (const auto& name : names) {
+    for (;;) {
+      auto answer = client.get(model_target(name));
+      if (!answer && answer.error().code == ErrorCode::not_found) break;
+      if (!answer) return fail(std::move(answer).error());
+      if (real_clock().steady_now() >= deadline) {
+        return fail(ErrorCode::timeout,
+                    "{} is still ending after {}; it goes on without this command, see berth ps",
+                    name, duration_text(timeout));
+      }
+      progress.show(fmt::format("{}: its engines are ending", name));
+      std::this_thread::sleep_for(kLook);
+    }
+  }
+  return {};
+}
+
+void print_warnings(const ApiClient& client, const ModelView& model) {
+  std::set<std::string> warnings(model.warnings.begin(), model.warnings.end());
+  if (const auto instances = instances_of(client, model.name)) {
+    for (const auto& instance : *instances) {
+      warnings.insert(instance.warnings.begin(), instance.warnings.end());
+    }
+  }
+  for (const auto& warning : warnings) {
+    fmt::print(stderr, "berth: warning: {}\n", printable(warning));
+  }
+}
+
+}  // namespace berth::app

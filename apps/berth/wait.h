@@ -1,0 +1,30 @@
+// Waiting, with progress, until a model serves, has the instances it should have, or is gone.
+#pragma once
+
+#include "api_client.h"
+#include "api_views.h"
+#include "base/clock.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::app {
+
+// "90" (seconds), "90s", "30m", "2h"; 0 is no limit (nothing). Fails with invalid_parameter.
+Result<std::optional<Duration>> parse_timeout(const std::string& text);
+
+// Waits until as many instances are ready as the model wants, and no more are there. Returns the
+// model as it then is. Fails with unavailable when an instance was given up (with its reason, exit
+// code and last lines), timeout, or not_found when the model went away.
+Result<json::value> wait_until_ready(const ApiClient& client, const std::string& name,
+                                     std::optional<Duration> timeout);
+
+// Waits until none of the models is there any more. Fails with timeout.
+Result<void> wait_until_gone(const ApiClient& client, const std::vector<std::string>& names,
+                             Duration timeout);
+
+// Warnings of a model and of its instances, each once, on standard error.
+void print_warnings(const ApiClient& client, const ModelView& model);
+
+}  // namespace berth::app
