@@ -65,7 +65,11 @@ Result<std::optional<NamedServer>> find_named_server(const CommonOptions& common
 
 Result<std::string> read_admin_key(const DataFolder& data) {
   auto key = read_file(data.admin_key(), 4_KiB);
-  if (!key) return fail(std::move(key).error().context("reading the API key"));
+  if (!key) {
+    return fail(std::move(key).error().context(
+        "the API key can not be read; give one in BERTH_API_KEY, or make another with berth key "
+        "reset-admin"));
+  }
   key->resize(std::min(key->find_first_of("\r\n"), key->size()));
   return key;
 }

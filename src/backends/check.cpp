@@ -1,6 +1,7 @@
 #include "backends/check.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace berth::backends {
 namespace {
@@ -10,6 +11,16 @@ bool matches(std::string_view pattern, std::string_view name) {
     return name.substr(0, pattern.size() - 1) == pattern.substr(0, pattern.size() - 1);
   }
   return pattern == name;
+}
+
+// Whether a variable of this name is likely to hold a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY.
+bool sounds_secret(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  constexpr std::string_view kWords[] = {"TOKEN",  "SECRET",     "PASSWORD",
+                                         "PASSWD", "CREDENTIAL", "KEY"};
+  return std::any_of(std::begin(kWords), std::end(kWords),
+                     [&](std::string_view word) { return name.find(word) != std::string::npos; });
 }
 
 void put(std::vector<model::EnvironmentVariable>& env, model::EnvironmentVariable variable) {
@@ -95,7 +106,7 @@ std::vector<model::EnvironmentVariable> build_environment(
       notes.push_back(fmt::format("asked {}; not in force: {}", name, rule->why));
       continue;
     }
-    put(env, {.name = name, .value = value, .owner = Owner::user});
+    put(env, {.name = name, .value = value, .owner = Owner::user, .secret = sounds_secret(name)});
   }
   for (const auto& variable : forced) put(env, variable);
   std::sort(env.begin(), env.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

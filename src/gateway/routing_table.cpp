@@ -4,6 +4,7 @@
 #include "store/watch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -105,9 +106,11 @@ Result<Reservation> choose_target(const Routes& routes, std::string_view model,
                            "there is no model named \"{}\"; GET /v1/models lists them", model)
                     .with_field("model"));
   }
+  // The least busy one; among equals, the one whose last turn is longest ago.
   const auto load = [](const Target& target) {
-    return static_cast<double>(target.in_flight.load(std::memory_order_relaxed)) /
-           std::max(1U, target.serving.slots);
+    return std::pair(static_cast<double>(target.in_flight.load(std::memory_order_relaxed)) /
+                         std::max(1U, target.serving.slots),
+                     target.last_turn.load(std::memory_order_relaxed));
   };
   std::shared_ptr<Target> best;
   for (const auto& target : route->second.ready) {

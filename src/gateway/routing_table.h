@@ -26,6 +26,7 @@ struct Target {
   std::string engine_key;
   model::Serving serving;
   std::atomic<std::uint32_t> in_flight = 0;
+  std::atomic<std::uint64_t> last_turn = 0;  // when it was chosen last, as a count of all choices
 };
 
 struct ModelRoute {
@@ -62,7 +63,10 @@ class RoutingTable {
 class Reservation {
  public:
   explicit Reservation(std::shared_ptr<Target> target) : target_(std::move(target)) {
+    static std::atomic<std::uint64_t> turns = 0;
     target_->in_flight.fetch_add(1, std::memory_order_relaxed);
+    target_->last_turn.store(turns.fetch_add(1, std::memory_order_relaxed) + 1,
+                             std::memory_order_relaxed);
   }
   Reservation(Reservation&&) noexcept = default;
   Reservation& operator=(Reservation&&) = delete;

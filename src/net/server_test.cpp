@@ -245,6 +245,35 @@ TEST(Server, TellsAWaitingHandlerThatTheClientLeft) {
   EXPECT_EQ(status, 499);
 }
 
+// Takes its callback back while the call may already be on its way.
+Task<> take_back_in_time(Exchange& exchange, std::atomic<int>& late_calls, Signal& told) {
+  auto taken_back = std::make_shared<std::atomic<bool>>(false);
+  exchange.on_client_gone([taken_back, &late_calls] { late_calls += taken_back->load() ? 1 : 0; });
+  auto sent = co_await exchange.start(200, {});
+  const std::string piece(64 << 10, 'x');
+  while (sent) sent = co_await exchange.write(piece);
+  exchange.on_client_gone({});
+  *taken_back = true;
+  co_await sleep_for(milliseconds(20));
+  told.promise.set_value("ended");
+}
+
+TEST(Server, CallsNoCallbackThatWasTakenBack) {
+  std::atomic<int> late_calls = 0;
+  for (int round = 0; round < 10; ++round) {
+    Signal told;
+    Router router;
+    router.add("GET", "/", [&](Exchange& x) { return take_back_in_time(x, late_calls, told); });
+    RunningServer server(std::move(router));
+    RawConnection connection(server.endpoint());
+    connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    connection.receive_until("xxxx");
+    connection.close();
+    EXPECT_EQ(told.get(), "ended");
+  }
+  EXPECT_EQ(late_calls, 0);
+}
+
 Task<Result<int>> soon(Duration duration) {
   co_await sleep_for(duration);
   co_return 1;

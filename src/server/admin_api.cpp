@@ -50,6 +50,22 @@ constexpr FieldInfo kPackWishFields[] = {
     {.name = "worker", .text = "the worker that is meant; all workers where absent"}};
 constexpr std::span<const FieldInfo> field_table(const PackWish*) { return kPackWishFields; }
 
+// The instances that run from a pack, on one worker or on all, as "a, b"; empty where none does.
+Result<std::string> users_of(ServerContext& context, const std::string& pack,
+                             const std::optional<std::string>& worker) {
+  BERTH_TRY(const auto stored,
+            store::list_as<model::Instance>(context.store, model::kInstanceKind));
+  std::vector<std::string> users;
+  for (const auto& item : stored.items) {
+    const auto& placement = item.value.placement;
+    const bool uses = placement && placement->pack == pack &&
+                      (!worker || placement->worker == *worker) &&
+                      item.value.state != model::InstanceState::failed;
+    if (uses) users.push_back(item.name);
+  }
+  return fmt::format("{}", fmt::join(users, ", "));
+}
+
 // Writes down what is wanted of a pack; the workers see it and act.
 Result<net::Response> want_pack(ServerContext& context, const std::string& pack,
                                 const std::optional<std::string>& only, bool wanted) {
@@ -90,7 +106,13 @@ Result<net::Response> install_pack(ServerContext& context, const ApiRequest& req
 Result<net::Response> remove_pack(ServerContext& context, const ApiRequest& request) {
   std::optional<std::string> worker;
   if (const auto given = request.head.query.get("worker")) worker = std::string(*given);
-  return want_pack(context, request.param("pack"), worker, false);
+  const std::string pack = request.param("pack");
+  BERTH_TRY(const std::string users, users_of(context, pack, worker));
+  if (!users.empty()) {
+    return fail(ErrorCode::conflict,
+                "the engine pack {} is in use by {}; remove these models first", pack, users);
+  }
+  return want_pack(context, pack, worker, false);
 }
 
 Result<net::Response> list_keys(ServerContext& context, const ApiRequest&) {

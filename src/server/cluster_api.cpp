@@ -106,13 +106,14 @@ Result<void> take_report(ServerContext& context, const cluster::InstanceReport& 
     return fail(stored.error());
   }
   if (!changed) return {};
-  return context.store.append_event({.id = 0,
-                                     .time = now,
-                                     .kind = std::string(model::kInstanceKind),
-                                     .name = report.instance,
-                                     .level = level_of(report.state),
-                                     .reason = std::string(enum_name(report.state)),
-                                     .message = report.reason});
+  return context.store.append_event(
+      {.id = 0,
+       .time = now,
+       .kind = std::string(model::kInstanceKind),
+       .name = report.instance,
+       .level = level_of(report.state),
+       .reason = std::string(enum_name(report.state)),
+       .message = report.reason.empty() ? "answers requests" : report.reason});
 }
 
 Result<net::Response> report(ServerContext& context, const ApiRequest& request) {

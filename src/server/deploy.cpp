@@ -57,11 +57,16 @@ Result<model::Model> accept_edit(const model::Model& before, const model::Deploy
                            deployment.name)
                     .with_field("name"));
   }
+  if (engine_relevant(deployment) == engine_relevant(before.deployment)) {
+    BERTH_CHECK(model::validate(deployment));
+    model::Model after = before;  // the files were read when they were deployed
+    after.deployment = deployment;
+    return after;
+  }
   BERTH_TRY(model::Model after, accept_deployment(deployment, backends, real_clock()));
   after.created_at = before.created_at;
   after.deleting = before.deleting;
-  after.generation = before.generation;
-  if (engine_relevant(after.deployment) != engine_relevant(before.deployment)) ++after.generation;
+  after.generation = before.generation + 1;
   return after;
 }
 

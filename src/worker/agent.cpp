@@ -80,9 +80,10 @@ class Agent {
       if (leave_engines) {
         member->detach();
       } else {
-        member->stop();
+        member->stop("its worker has ended");
       }
     }
+    if (joined_ && !leave_engines) spawn(say_goodbye());
     finish_if_done();
   }
 
@@ -309,6 +310,13 @@ class Agent {
         member->second->set_resident(size);
       }
     }
+  }
+
+  // Tells the server that the engines are going, so that it sends them no more requests.
+  net::Task<> say_goodbye() {
+    auto report = make_report();
+    auto sent = co_await link_.report(std::move(report));
+    if (!sent) spdlog::debug("the last report was not taken: {}", sent.error().to_string());
   }
 
   cluster::WorkerReport make_report() {

@@ -95,11 +95,15 @@ Member::Member(const MemberContext& context, model::Assignment assignment, net::
 
 Member::~Member() = default;
 
-void Member::stop() {
+void Member::stop(std::string worker_ends) {
   if (stopping_) return;
-  stopping_ = true;
   cancel_install_.request_stop();
-  enter(InstanceState::stopping, "its engine is ending");
+  if (worker_ends.empty()) {
+    enter(InstanceState::stopping, "its engine is ending");
+  } else {
+    enter(InstanceState::restarting, std::move(worker_ends));
+  }
+  stopping_ = true;
   wake_up_->wake();
 }
 

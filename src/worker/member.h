@@ -48,8 +48,9 @@ class Member {
 
   // Goes on until nothing of the member is left (after `stop`), or it was let go (after `detach`).
   net::Task<> run();
-  // Ends the engine and everything that belongs to it.
-  void stop();
+  // Ends the engine and everything that belongs to it: the assignment is gone, or, with a reason,
+  // this worker goes down and a later one takes the assignment up again.
+  void stop(std::string worker_ends = {});
   // Leaves the engine running, for the next agent to find.
   void detach();
 

@@ -109,8 +109,9 @@ def test_a_context_beyond_the_model_s_is_refused(berth: Berth, tiny_file: Path):
 
 def test_a_context_larger_than_memory_waits_and_says_what_is_lacking(
         berth: Berth, deployed, gemma_file: Path):
-    # gemma may have 32768 tokens; the claim of very many slots of it exceeds any machine of today.
-    deployed("huge", gemma_file, "--no-wait", "--", "--ctx-size", "32768", "--parallel", "4096")
+    # Every slot keeps its whole context, and a thousand snapshots of its window: terabytes.
+    deployed("huge", gemma_file, "--no-wait", "--", "--ctx-size", "32768", "--parallel", "256",
+             "--ctx-checkpoints", "1024")
     instance = eventually("it says why it waits", lambda: next(
         (one for one in berth.instances("huge") if one["state"] == "pending" and one["reason"]),
         None), 30)

@@ -7,9 +7,9 @@ from harness import Berth
 
 
 def test_gemma_continues_a_text(client: openai.OpenAI, gemma: str):
-    answer = client.completions.create(model=gemma, prompt="The capital of France is",
+    answer = client.completions.create(model=gemma, prompt="Monday, Tuesday, Wednesday,",
                                        max_tokens=8, temperature=0)
-    assert "Paris" in answer.choices[0].text
+    assert "Thursday, Friday" in answer.choices[0].text
     assert answer.object == "text_completion"
     assert answer.usage.completion_tokens == 8
     assert answer.usage.prompt_tokens > 3

@@ -10,18 +10,15 @@ import pytest
 from harness import Berth
 
 
-def tokens_of(berth: Berth, model: str, text: str) -> int:
-    """Tokens that the engine makes of `text`, by what it says of a request."""
-    answer = berth.openai().completions.create(model=model, prompt=text, max_tokens=1)
-    return answer.usage.prompt_tokens
-
-
 def prompt_of(berth: Berth, model: str, length: int) -> str:
-    """A prompt of exactly `length` tokens: a word for each, and the one that begins a text."""
-    few = tokens_of(berth, model, " the" * 10)
-    more = tokens_of(berth, model, " the" * 20)
-    assert more - few == 10, "a word is not a token of this model"
-    return " the" * (length - (few - 10))
+    """A prompt of exactly `length` tokens: the tiny model has one for each "x", and some to begin."""
+    def tokens(count: int) -> int:
+        return berth.openai().completions.create(model=model, prompt="x" * count,
+                                                 max_tokens=1).usage.prompt_tokens
+
+    begin = tokens(10) - 10
+    assert tokens(30) - 30 == begin, "an x is not a token of this model"
+    return "x" * (length - begin)
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -45,8 +42,7 @@ def test_a_request_of_just_the_context_fits_on_every_slot(
         assert answer.usage.completion_tokens == 8
 
     with pytest.raises(openai.BadRequestError):
-        berth.openai().completions.create(model=name, prompt=prompt_of(berth, name, context - 8)
-                                          + " the" * 16, max_tokens=1)
+        berth.openai().completions.create(model=name, prompt=prompt + "x" * 16, max_tokens=1)
 
 
 def test_the_default_is_the_smaller_of_the_model_s_and_8192(

@@ -8,8 +8,9 @@ from harness import PACK_DEADLINE, Berth, eventually, running
 
 
 def pack(berth: Berth, name: str = "xllamacpp") -> dict:
-    items = berth.api("GET", "/api/v1/engines")["items"]
-    return next(one for one in items if one["pack"]["name"] == name)
+    return eventually(f"the worker tells of {name}", lambda: next(
+        (one for one in berth.api("GET", "/api/v1/engines")["items"]
+         if one["pack"]["name"] == name), None), 20)
 
 
 def test_the_list_shows_versions_licences_and_what_a_pack_can(berth: Berth, tiny: str):
@@ -22,7 +23,8 @@ def test_the_list_shows_versions_licences_and_what_a_pack_can(berth: Berth, tiny
 
 
 def test_a_pack_that_is_in_use_is_not_removed(berth: Berth, tiny: str):
-    berth.cli("engines", "rm", "xllamacpp", check=False)
+    refused = berth.cli("engines", "rm", "xllamacpp", check=1)
+    assert tiny in refused.stderr, "it does not say who uses it"
     assert berth.openai().completions.create(model=tiny, prompt="x", max_tokens=1).choices
     assert pack(berth)["state"] == "installed"
 

@@ -1,5 +1,6 @@
 """Engines that die, workers that die, servers that start again."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -24,36 +25,29 @@ def test_a_killed_engine_is_started_again_and_the_exit_is_kept(own_berth: Berth,
     assert own_berth.openai().completions.create(model="phoenix", prompt="x", max_tokens=1).choices
 
 
-def test_an_engine_that_dies_at_start_tells_its_last_lines(own_berth: Berth, gemma_file: Path,
+def test_an_engine_that_dies_at_start_tells_its_last_lines(own_berth: Berth, tiny_file: Path):
+    run = own_berth.deploy("dies", tiny_file, "--", "--chat-template", "{% broken", check=1)
+    assert "dies" in run.stderr and "exit code" in run.stderr
+    assert "chat template" in run.stderr, "the engine's own words are missing"
+    instance = own_berth.wait_state("dies", "failed")
+    assert instance["reason"]
+    assert instance["last_exit"]["exit_code"] == 1
+    assert any("chat template" in line for line in instance["last_exit"]["last_lines"])
+    assert "failed" in own_berth.cli("ps").stdout
+
+
+def test_a_file_that_breaks_under_a_running_engine_is_told(own_berth: Berth, tiny_file: Path,
                                                            tmp_path: Path):
-    # Good when it is deployed, broken when the engine reads it: the header is there, the tensors
-    # are not.
     file = tmp_path / "breaks.gguf"
-    file.write_bytes(gemma_file.read_bytes())
-    own_berth.deploy("warm-up", file)
-    own_berth.remove("warm-up")
-    own_berth.deploy("breaks", file, "--replicas", 0, "--no-wait")
+    file.write_bytes(tiny_file.read_bytes())
+    own_berth.deploy("breaks", file)
+    pid = own_berth.wait_ready("breaks")[0]["pid"]
     with file.open("r+b") as handle:
-        handle.truncate(20 << 20)
-    run = own_berth.cli("scale", "breaks", 1)
-    assert run.returncode == 0
-    instance = eventually("its end is told", lambda: next(
-        (one for one in own_berth.instances("breaks") if one["last_exit"]), None), 90)
-    assert instance["state"] in ("restarting", "failed", "starting")
-    last = instance["last_exit"]
-    assert last["last_lines"], last
-    assert last["exit_code"] not in (0, None) or last["signal"]
-    told = own_berth.cli("ps").stdout + str(instance["reason"])
-    assert any(line.strip()[:40] in told or "exit" in told.lower() for line in last["last_lines"])
-
-
-def test_deploy_of_an_engine_that_dies_fails_with_its_last_lines(own_berth: Berth, tiny_file: Path):
-    run = own_berth.deploy("dies", tiny_file, "--", "--chat-template", "{% broken", check=False)
-    if run.returncode == 0:  # this engine takes any template
-        return
-    assert run.returncode == 1
-    assert "dies" in run.stderr
-    assert len(run.stderr.splitlines()) > 1
+        handle.truncate(file.stat().st_size // 2)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    instance = own_berth.wait_state("breaks", "failed", seconds=90)
+    assert instance["reason"] and instance["last_exit"]["last_lines"]
 
 
 def test_a_server_that_starts_again_finds_its_models(own_berth: Berth, tiny_file: Path):
