@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -127,6 +128,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=128, help="of one completion (default 128)")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is ended
     home = Path(tempfile.mkdtemp(prefix="berth-bench-"))
     berth = Berth(home)
     try:

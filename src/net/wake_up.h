@@ -12,8 +12,8 @@
 
 namespace berth::net {
 
-// Held by shared_ptr. A wake-up that comes while nobody waits is kept for the next `wait`; several
-// count as one. Use it on its executor, except `wake_from_anywhere`.
+// Held by shared_ptr; one task waits at a time. A wake-up that comes while nobody waits is kept for
+// the next `wait`; several count as one. Use it on its executor, except `wake_from_anywhere`.
 class WakeUp : public std::enable_shared_from_this<WakeUp> {
  public:
   explicit WakeUp(Executor executor) : executor_(executor), timer_(executor) {}

@@ -43,7 +43,6 @@ class Agent {
         pool_(pool),
         install_pool_(install_pool),
         changed_(std::move(changed)),
-        ending_(std::make_shared<net::WakeUp>(context.get_executor())),
         facts_(read_system_facts()),
         gpus_(detect_gpus()),
         link_(context, identity_.name, [this] { return find_server(options_.data); }),
@@ -74,7 +73,7 @@ class Agent {
 
   void end(bool leave_engines) {
     leaving_ = true;
-    ending_->wake();
+    for (const auto& ending : ending_) ending->wake();
     cancel_install_.request_stop();
     for (auto& [name, member] : members_) {
       if (leave_engines) {
@@ -109,14 +108,15 @@ class Agent {
     if (leaving_ && tasks_ == 0 && done_) std::exchange(done_, nullptr)();
   }
 
-  // Both loops wait for one event, which therefore stays set.
-  net::Task<> wait_for_end() {
-    while (!leaving_) co_await ending_->wait(std::chrono::hours(1));
-    ending_->wake();
+  // Each loop has an event of its own: a WakeUp has one waiter.
+  net::Task<> wait_for_end(std::shared_ptr<net::WakeUp> ending) {
+    while (!leaving_) co_await ending->wait(std::chrono::hours(1));
   }
 
   net::Task<> until_end(net::Task<Result<void>> work) {
-    co_await net::unless(std::move(work), wait_for_end(),
+    auto ending = std::make_shared<net::WakeUp>(context_.get_executor());
+    ending_.push_back(ending);
+    co_await net::unless(std::move(work), wait_for_end(ending),
                          make_error(ErrorCode::cancelled, "the agent ends"));
   }
 
@@ -336,7 +336,7 @@ class Agent {
   net::ThreadPool& pool_;
   net::ThreadPool& install_pool_;
   std::shared_ptr<net::WakeUp> changed_;
-  std::shared_ptr<net::WakeUp> ending_;
+  std::vector<std::shared_ptr<net::WakeUp>> ending_;
   model::SystemFacts facts_;
   std::vector<DetectedGpu> gpus_;
   process::PortLeases ports_;

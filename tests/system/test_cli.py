@@ -6,9 +6,9 @@ import pytest
 
 from harness import Berth
 
-COMMANDS = ["serve", "shutdown", "worker", "inspect", "deploy", "run", "ps", "models", "workers", "logs", "scale",
-            "rm", "engines", "engines list", "engines install", "engines rm", "engines prune", "key",
-            "key create", "key list", "key rm", "key reset-admin", "events", "version", "docs"]
+COMMANDS = ["serve", "shutdown", "worker", "inspect", "deploy", "run", "ps", "models", "workers",
+            "logs", "scale", "rm", "engines", "engines list", "engines install", "engines rm",
+            "engines prune", "key", "key create", "key list", "key rm", "key reset-admin", "events", "version", "docs"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -79,8 +79,10 @@ def test_workers_shows_this_machine(berth: Berth):
 
 def test_events_tell_what_happened(berth: Berth, tiny: str):
     events = berth.json("events")["items"]
-    assert any(one["name"].startswith(tiny) for one in events)
-    assert all(one["message"] for one in events)
+    assert events and all(one["message"] for one in events)
+    instance = berth.instances(tiny)[0]["name"]
+    told = berth.api("GET", f"/api/v1/events?kind=instance&name={instance}")["items"]
+    assert {"Created", "ready"} <= {one["reason"] for one in told}
 
 
 def test_version_is_told(stopped_berth: Berth):
