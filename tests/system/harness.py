@@ -71,6 +71,13 @@ def cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
+def load_of(pids: list[int], seconds: float = 3.0) -> float:
+    """How much of one core the processes use, watched for a while: 1 is a whole core."""
+    before = sum(map(cpu_ticks, pids))
+    time.sleep(seconds)
+    return (sum(map(cpu_ticks, pids)) - before) / os.sysconf("SC_CLK_TCK") / seconds
+
+
 @dataclass
 class Berth:
     """One installation: a data folder, and the server in it while it runs."""
