@@ -24,6 +24,10 @@ function(berth_module name)
   endif()
   if(BERTH_BUILD_TESTS AND tests)
     add_executable(berth_${name}_test ${tests})
+    if(NOT TARGET unit_tests)
+      add_custom_target(unit_tests)  # all of them, without the program
+    endif()
+    add_dependencies(unit_tests berth_${name}_test)
     target_link_libraries(berth_${name}_test PRIVATE berth_${name} berth_options berth_test_support)
     target_compile_definitions(berth_${name}_test PRIVATE BERTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(berth_${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60

@@ -73,26 +73,18 @@ struct Vendor {
   std::string_view id;
   std::string_view name;
   model::DeviceKind kind;
-  std::string_view pack;  // what to put on PATH
 };
 
 constexpr std::array kVendors = {
-    Vendor{"0x10de", "NVIDIA", model::DeviceKind::cuda, "CUDA"},
-    Vendor{"0x1002", "AMD", model::DeviceKind::rocm, "ROCm"},
-    Vendor{"0x19e5", "Huawei Ascend", model::DeviceKind::cann, "CANN"},
-    Vendor{"0x1ed5", "Moore Threads", model::DeviceKind::musa, "MUSA"},
+    Vendor{"0x10de", "NVIDIA", model::DeviceKind::cuda},
+    Vendor{"0x1002", "AMD", model::DeviceKind::rocm},
+    Vendor{"0x19e5", "Huawei Ascend", model::DeviceKind::cann},
+    Vendor{"0x1ed5", "Moore Threads", model::DeviceKind::musa},
 };
 
 // PCI classes: 0x03 display controller, 0x12 processing accelerator.
 bool is_gpu_class(std::string_view pci_class) {
   return pci_class.starts_with("0x03") || pci_class.starts_with("0x12");
-}
-
-const Vendor* vendor_of(model::DeviceKind kind) {
-  for (const auto& vendor : kVendors) {
-    if (vendor.kind == kind) return &vendor;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -159,12 +151,11 @@ std::vector<std::string> gpu_warnings(const std::vector<DetectedGpu>& gpus,
       return std::find(runtimes.begin(), runtimes.end(), runtime) != runtimes.end();
     });
     if (usable) continue;
-    warnings.push_back(fmt::format(
-        "this machine has a GPU of {} ({}), but no engine pack here can use it, so models run on "
-        "the CPU; put a llama-server built for {} on PATH, or describe one in engines.d in the "
-        "data "
-        "folder",
-        gpu.vendor, gpu.address, vendor_of(gpu.kind)->pack));
+    warnings.push_back(
+        fmt::format("this machine has a GPU of {} ({}), which no engine pack here can use, so "
+                    "models run on the "
+                    "CPU; see what packs can use with: berth engines list",
+                    gpu.vendor, gpu.address));
   }
   return warnings;
 }
