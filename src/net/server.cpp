@@ -201,7 +201,9 @@ void Server::stop(Duration grace) {
   if (ended) return;
   spdlog::error("{} connections did not end when the server stopped", connections());
   // What still runs elsewhere will come back to these.
-  for (auto& context : state_->own_contexts) static_cast<void>(context.release());
+  for (auto& context : state_->own_contexts) {
+    [[maybe_unused]] const auto* left = context.release();
+  }
 }
 
 }  // namespace berth::net

@@ -1,6 +1,7 @@
 #include "schedule/layout.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace berth::schedule {
@@ -74,7 +75,7 @@ Shares proportional(const Devices& devices, const std::vector<double>& parts,
     reached += parts[i];
     const auto until = i + 1 == devices.size() || sum <= 0
                            ? layers
-                           : static_cast<std::uint32_t>(layers * (reached / sum) + 0.5);
+                           : static_cast<std::uint32_t>(std::lround(layers * (reached / sum)));
     const auto count = std::max(until, given) - given;
     given += count;
     shares.push_back({devices[i]->device.id, count});

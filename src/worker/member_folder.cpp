@@ -37,6 +37,7 @@ std::vector<fs::path> generations_of(const fs::path& instance) {
   }
   std::sort(found.begin(), found.end());
   std::vector<fs::path> paths;
+  paths.reserve(found.size());
   for (auto& [generation, path] : found) paths.push_back(std::move(path));
   return paths;
 }

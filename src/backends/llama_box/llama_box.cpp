@@ -187,6 +187,7 @@ Result<std::vector<std::string>> LlamaBox::check(const model::ModelProfile& prof
 
 Result<model::Claim> LlamaBox::estimate(const EstimateRequest& request) const {
   std::vector<estimate::LayerShare> shares;
+  shares.reserve(request.devices.size());
   for (const auto& share : request.devices) shares.push_back({share.device, share.layers});
   const auto settings = settings_of(request.profile, request.parameters, request.serving,
                                     !shares.empty(), request.cores);

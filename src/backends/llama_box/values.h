@@ -22,7 +22,8 @@ inline std::optional<std::uint32_t> number_of(const ParsedParameters& parameters
 inline std::string text_of(const ParsedParameters& parameters, std::string_view flag,
                            std::string fallback) {
   const auto* given = parameters.find(flag);
-  return given == nullptr || !given->value ? std::move(fallback) : *given->value;
+  if (given == nullptr || !given->value) return fallback;
+  return *given->value;
 }
 
 inline bool has(const ParsedParameters& parameters, std::string_view flag) {
