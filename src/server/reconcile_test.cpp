@@ -260,5 +260,18 @@ TEST(Reconcile, AnInstanceWithoutItsModelIsEnded) {
   EXPECT_EQ(world.count(InstanceState::stopping), 1U);
 }
 
+TEST(Reconcile, AnInstanceOnTheCpuOfAWorkerWithAnUnusableGpuCarriesAWarning) {
+  World world;
+  auto worker = make_worker("w1");
+  worker.devices.push_back({.device = {.id = "cuda:0", .kind = model::DeviceKind::cuda}});
+  world.state().view.add(worker);
+  world.put(make_model("chat", 1));
+  world.settle();
+  ASSERT_EQ(world.count(InstanceState::scheduled), 1U);
+  const auto& instance = world.state().instances[0].value;
+  EXPECT_FALSE(instance.warnings.empty());
+  EXPECT_EQ(instance.serving->slots, 1U);
+}
+
 }  // namespace
 }  // namespace berth::server

@@ -129,10 +129,16 @@ class Agent {
         .access_key = access_key_,
         .system = facts_,
         .labels = {{"os", facts_.os}, {"arch", facts_.arch}, {"worker-name", identity_.name}}};
-    worker.devices = {read_cpu_device(facts_)};
+    worker.devices = devices();
     worker.packs = packs_.list();
     worker.warnings = warnings();
     return worker;
+  }
+
+  [[nodiscard]] std::vector<model::Device> devices() const {
+    auto all = to_devices(gpus_);
+    all.insert(all.begin(), read_cpu_device(facts_));
+    return all;
   }
 
   [[nodiscard]] std::vector<std::string> warnings() const {
@@ -323,7 +329,7 @@ class Agent {
     cluster::WorkerReport report{
         .worker = identity_.name, .sequence = ++sequence_, .revision = revision_};
     for (const auto& [name, member] : members_) report.instances.push_back(member->report());
-    report.devices = {read_cpu_device(facts_)};
+    report.devices = devices();
     report.packs = packs_.list();
     report.warnings = warnings();
     return report;

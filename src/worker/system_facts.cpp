@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <string_view>
@@ -136,6 +137,20 @@ std::vector<DetectedGpu> detect_gpus(const std::string& pci_folder) {
   std::sort(gpus.begin(), gpus.end(),
             [](const auto& a, const auto& b) { return a.address < b.address; });
   return gpus;
+}
+
+std::vector<model::Device> to_devices(const std::vector<DetectedGpu>& gpus) {
+  std::vector<model::Device> devices;
+  std::map<model::DeviceKind, std::uint32_t> counts;
+  devices.reserve(gpus.size());
+  for (const auto& gpu : gpus) {
+    const std::uint32_t index = counts[gpu.kind]++;
+    devices.push_back({.id = fmt::format("{}:{}", enum_name(gpu.kind), index),
+                       .kind = gpu.kind,
+                       .name = gpu.vendor + " " + gpu.address,
+                       .index = index});
+  }
+  return devices;
 }
 
 std::vector<std::string> gpu_warnings(const std::vector<DetectedGpu>& gpus,

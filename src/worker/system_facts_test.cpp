@@ -36,6 +36,11 @@ TEST_F(PciFolder, GpusAreKnownByClassAndVendor) {
   ASSERT_EQ(gpus.size(), 2U);
   EXPECT_EQ(gpus[0].kind, model::DeviceKind::rocm);
   EXPECT_EQ(gpus[1].kind, model::DeviceKind::cuda);
+  const auto devices = to_devices(gpus);
+  ASSERT_EQ(devices.size(), 2U);
+  EXPECT_EQ(devices[0].id, "rocm:0");
+  EXPECT_EQ(devices[1].id, "cuda:0");
+  EXPECT_EQ(devices[1].memory, 0_B) << "nothing may be placed on what is not measured";
 }
 
 TEST(GpuWarnings, OneForEachKindThatNoPackCanUse) {
