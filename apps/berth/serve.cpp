@@ -14,6 +14,7 @@
 #include "server/local_worker.h"
 #include "server/models_api.h"
 #include "server/stream_api.h"
+#include "signals.h"
 #include "store/sqlite_store.h"
 
 #include <algorithm>
@@ -69,16 +70,6 @@ Result<ServeSettings> read_settings(const DataFolder& data, const ServeFlags& fl
     settings.threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
   }
   return settings;
-}
-
-// Signals arrive by sigwait on the main thread; every thread started later inherits the mask.
-sigset_t block_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  return set;
 }
 
 server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSettings& settings) {

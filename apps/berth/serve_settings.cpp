@@ -20,14 +20,13 @@ std::string variable_of(std::string_view field) {
 }
 
 // Lays what the environment says over the document of the file.
-Result<void> add_environment(json::object& document) {
+void add_environment(json::object& document) {
   for (const auto& field : kServeFields) {
     const std::string name = variable_of(field.name);
     const char* value = std::getenv(name.c_str());
     if (value == nullptr || *value == '\0') continue;
     document[field.name] = scalar_to_json(value);
   }
-  return {};
 }
 
 }  // namespace
@@ -48,7 +47,7 @@ Result<ServeSettings> read_serve_settings(const DataFolder& data,
       return fail(std::move(checked).error().context("{}", path.string()));
     }
   }
-  BERTH_CHECK(add_environment(document));
+  add_environment(document);
   auto settings = from_json<ServeSettings>(document, UnknownMembers::refuse);
   if (!settings) {
     const std::string variable = variable_of(settings.error().field);

@@ -2,12 +2,11 @@
 #include "base/log.h"
 #include "command.h"
 #include "process/platform/parent.h"
+#include "signals.h"
 #include "worker/agent.h"
 
 #include <filesystem>
 #include <memory>
-
-#include <signal.h>
 
 namespace berth::app {
 namespace {
@@ -19,15 +18,6 @@ struct WorkerFlags {
   std::string name;
   std::string log_level = "info";
 };
-
-// Signals arrive by sigwait on the main thread; every thread started later inherits the mask.
-void block_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-}
 
 int run(const CommonOptions& common, const WorkerFlags& flags) {
   const auto result = [&]() -> Result<void> {

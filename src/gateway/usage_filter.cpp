@@ -70,7 +70,6 @@ std::optional<Usage> read_usage(std::string_view json) {
 bool UsageFilter::look_at(std::string_view event) {
   const auto data = data_of(event);
   if (data.empty()) return true;
-  ++events_;
   if (event.find(kUsageKey) == std::string_view::npos) return true;
   const Event read = read_event(data);
   if (!read.usage) return true;

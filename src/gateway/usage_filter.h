@@ -35,8 +35,6 @@ class UsageFilter {
   [[nodiscard]] std::string_view rest() const { return pending_; }
 
   [[nodiscard]] const std::optional<Usage>& usage() const { return usage_; }
-  [[nodiscard]] bool saw_event() const { return events_ > 0; }
-  [[nodiscard]] std::uint64_t events() const { return events_; }
 
  private:
   // False: the event is only for the usage, and the client did not ask.
@@ -46,7 +44,6 @@ class UsageFilter {
   std::string pending_;  // an event whose end has not come
   std::string out_;
   std::optional<Usage> usage_;
-  std::uint64_t events_ = 0;
 };
 
 }  // namespace berth::gateway
