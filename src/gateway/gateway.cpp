@@ -18,8 +18,9 @@ net::Task<> health(net::Exchange& exchange) {
 
 }  // namespace
 
-Gateway::Gateway(store::Store& store, const server::Access& access, const Clock& clock)
-    : table_(store),
+Gateway::Gateway(store::Store& store, const backends::Registry& backends,
+                 const server::Access& access, const Clock& clock)
+    : table_(store, backends),
       context_{.table = table_, .metrics = metrics_, .access = access, .clock = clock} {}
 
 void Gateway::add_routes(net::Router& router) {

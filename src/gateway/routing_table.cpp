@@ -33,20 +33,22 @@ std::shared_ptr<Target> find_target(const Routes& routes, const model::Instance&
   return nullptr;
 }
 
-std::shared_ptr<Target> make_target(const model::Instance& instance, net::Endpoint engine) {
+std::shared_ptr<Target> make_target(const model::Instance& instance, net::Endpoint engine,
+                                    backends::EngineApi api) {
   auto target = std::make_shared<Target>();
   target->instance = instance.name;
   target->generation = instance.generation;
   target->engine = std::move(engine);
   target->engine_key = instance.engine_key;
   target->serving = instance.serving.value_or(model::Serving{});
+  target->api = api;
   return target;
 }
 
 }  // namespace
 
-RoutingTable::RoutingTable(store::Store& store)
-    : store_(store), routes_(std::make_shared<const Routes>()) {
+RoutingTable::RoutingTable(store::Store& store, const backends::Registry& backends)
+    : store_(store), backends_(backends), routes_(std::make_shared<const Routes>()) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -57,8 +59,12 @@ Result<store::Revision> RoutingTable::rebuild() {
   BERTH_TRY(const auto instances, store::list_as<model::Instance>(store_, model::kInstanceKind));
   auto routes = std::make_shared<Routes>();
   const auto before = this->routes();
+  std::map<std::string_view, backends::EngineApi> apis;
   for (const auto& model : models.items) {
     if (model.value.deleting) continue;
+    if (const auto* backend = backends_.find(model.value.backend)) {
+      apis[model.name] = backend->descriptor().api;
+    }
     auto& route = (*routes)[model.name];
     route.name = model.name;
     route.created = to_epoch(model.value.created_at);
@@ -77,7 +83,7 @@ Result<store::Revision> RoutingTable::rebuild() {
     }
     net::Endpoint engine{instance.host, instance.port};
     auto target = find_target(*before, instance, engine);
-    if (!target) target = make_target(instance, std::move(engine));
+    if (!target) target = make_target(instance, std::move(engine), apis[instance.model]);
     route->second.context = target->serving.context;
     route->second.ready.push_back(std::move(target));
   }
