@@ -12,8 +12,9 @@ import pytest
 
 from harness import Berth, eventually
 
-LONG_PROMPT = "word " * 3500  # about a token each: many batches
-SOON = 10.0  # 2 s on an idle machine; without the client's leave being noticed it takes minutes
+PROMPT_TOKENS = 3500
+LONG_PROMPT = "word " * PROMPT_TOKENS  # a token each: many batches
+ANSWER_TOKENS = 4000
 
 
 class Engine:
@@ -33,6 +34,15 @@ class Engine:
         return sum(slot["is_processing"] for slot in slots)
 
 
+    def work(self) -> dict[str, float]:
+        """Tokens of prompts and answers that were worked on to their end, or as far as it came."""
+        text = httpx.get(f"{self.url}/metrics", timeout=60,
+                         headers={"Authorization": f"Bearer {self.key}"}).text
+        values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {"prompt": float(values["llamacpp:prompt_tokens_total"]),
+                "answer": float(values["llamacpp:tokens_predicted_total"])}
+
+
 def send(berth: Berth, body: dict[str, Any]) -> http.client.HTTPConnection:
     """A request whose answer nobody waits for."""
     host, port = berth.url.removeprefix("http://").split(":")
@@ -48,7 +58,9 @@ def test_a_client_that_leaves_frees_its_slot(berth: Berth, gemma: str, phase: st
     engine = Engine(berth, gemma)
     eventually("the engine is idle", lambda: engine.busy_slots() == 0, 60)
     prompt = f"{os.urandom(8).hex()} " + (LONG_PROMPT if phase == "prefill" else "Once")
-    body = {"model": gemma, "prompt": prompt, "max_tokens": 4000, "ignore_eos": True, "stream": stream}
+    body = {"model": gemma, "prompt": prompt, "max_tokens": ANSWER_TOKENS, "ignore_eos": True,
+            "stream": stream}
+    before = engine.work()
     if phase == "prefill":
         body["max_tokens"] = 1
     connection = send(berth, body)
@@ -57,8 +69,11 @@ def test_a_client_that_leaves_frees_its_slot(berth: Berth, gemma: str, phase: st
         time.sleep(0.3)
     connection.close()
     left = time.monotonic()
-    eventually("the slot is free", lambda: engine.busy_slots() == 0, SOON)
+    eventually("the slot is free", lambda: engine.busy_slots() == 0, 60)
     print(f"{phase}, stream={stream}: free after {time.monotonic() - left:.2f} s")
+    after = engine.work()
+    assert after["answer"] - before["answer"] < ANSWER_TOKENS, "the answer was computed to its end"
+    assert after["prompt"] - before["prompt"] < PROMPT_TOKENS, "the prompt was computed to its end"
     answer = berth.openai().completions.create(model=gemma, prompt="Once", max_tokens=2)
     assert answer.choices[0].text
 
