@@ -36,6 +36,7 @@ int report(const Error& error);
 // Each adds its subcommands to `app`; the one that was called puts its work into `command`.
 void add_serve(CLI::App& app, const CommonOptions& common, Command& command);
 void add_worker(CLI::App& app, const CommonOptions& common, Command& command);
+void add_proxy(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, const CommonOptions& common, Command& command);
 void add_deploy(CLI::App& app, const CommonOptions& common, Command& command);
 void add_run(CLI::App& app, const CommonOptions& common, Command& command);

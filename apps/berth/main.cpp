@@ -79,6 +79,7 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_serve(app, common, command);
   add_shutdown(app, common, command);
   add_worker(app, common, command);
+  add_proxy(app, command);
   add_version(app, common, command);
   try {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back

@@ -139,7 +139,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
                                 .version = BERTH_VERSION,
                                 .started = real_clock().steady_now(),
                                 .worker_key_hash = sha256_hex(worker_key)};
-  gateway::Gateway gateway(*store, backends, access, real_clock());
+  gateway::Gateway gateway(*store, backends, access, real_clock(), settings.engines_by_proxy);
 
   net::Router router;
   gateway.add_routes(router);

@@ -37,7 +37,8 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
                               .leave_engines = flags.leave_engines,
                               .name = flags.name,
                               .version = BERTH_VERSION,
-                              .shim_program = program.parent_path() / "berth-shim"});
+                              .shim_program = program.parent_path() / "berth-shim",
+                              .program = program});
   }();
   return result ? kDone : report(result.error());
 }

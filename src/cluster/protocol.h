@@ -13,9 +13,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace berth::cluster {
+
+// In an answer of a worker's proxy: no engine saw the request, another one may have it.
+inline constexpr std::string_view kUnreachedHeader = "x-berth-unreached";
 
 // What the server answers to a registration.
 struct Registered {
@@ -55,8 +59,10 @@ struct WorkerReport {
   std::vector<model::Device> devices;     // with what is used now
   std::vector<model::PackStatus> packs;
   std::vector<std::string> warnings;
+  std::string proxy_address;  // may change when the proxy starts again
 };
 BOOST_DESCRIBE_STRUCT(WorkerReport, (),
-                      (worker, sequence, revision, instances, devices, packs, warnings))
+                      (worker, sequence, revision, instances, devices, packs, warnings,
+                       proxy_address))
 
 }  // namespace berth::cluster

@@ -1,5 +1,6 @@
 #include "gateway/completions.h"
 
+#include "cluster/protocol.h"
 #include "gateway/answer_assembler.h"
 #include "gateway/event_filter.h"
 #include "gateway/request_body.h"
@@ -72,14 +73,18 @@ class Relay {
   net::Task<Result<net::ClientResponse>> ask(const Target& target, const RoutedBody& body) {
     net::ClientRequest request;
     request.method = "POST";
-    request.target = path_;
+    request.target = target.way.prefix + path_;
     request.headers.set("content-type", "application/json");
-    request.headers.set("authorization", "Bearer " + target.engine_key);
+    request.headers.set("authorization", "Bearer " + target.way.key);
     request.headers.set("x-request-id", exchange_.request().id);
     request.body = upstream_text(body, target.api);
     auto& client = net::Client::of(exchange_.executor().context());
-    auto sending = client.send(target.engine, std::move(request), kEngineDeadlines);
+    auto sending = client.send(target.way.endpoint, std::move(request), kEngineDeadlines);
     auto answer = co_await exchange_.unless_gone(std::move(sending));
+    if (answer && answer->headers().contains(cluster::kUnreachedHeader)) {
+      auto why = co_await answer->read_all(1_MiB, kEngineDeadlines.idle);
+      co_return fail(net::error_from_response(answer->status(), why.value_or("")));
+    }
     co_return answer;
   }
 

@@ -19,8 +19,8 @@ net::Task<> health(net::Exchange& exchange) {
 }  // namespace
 
 Gateway::Gateway(store::Store& store, const backends::Registry& backends,
-                 const server::Access& access, const Clock& clock)
-    : table_(store, backends),
+                 const server::Access& access, const Clock& clock, bool always_by_proxy)
+    : table_(store, backends, always_by_proxy),
       context_{.table = table_, .metrics = metrics_, .access = access, .clock = clock} {}
 
 void Gateway::add_routes(net::Router& router) {

@@ -14,8 +14,9 @@ namespace berth::gateway {
 // Outlives the server whose router it was added to. Thread-safe.
 class Gateway {
  public:
+  // `always_by_proxy`: engines of this machine are reached by its worker's proxy too.
   Gateway(store::Store& store, const backends::Registry& backends, const server::Access& access,
-          const Clock& clock);
+          const Clock& clock, bool always_by_proxy = false);
 
   // GET /v1/models, GET /v1/models/{name}, POST /v1/chat/completions, POST /v1/completions,
   // GET /health (without a key), GET /metrics.

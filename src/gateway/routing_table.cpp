@@ -4,6 +4,8 @@
 #include "store/watch.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -21,83 +23,130 @@ std::int64_t to_epoch(const std::string& rfc3339) {
   return ::timegm(&parts);
 }
 
+// How the gateway reaches an engine; nullopt where its worker says no way.
+std::optional<EngineWay> find_way(const RouteSources& sources, const model::Instance& instance) {
+  const auto worker =
+      instance.placement ? sources.workers.find(instance.placement->worker) : sources.workers.end();
+  const bool known = worker != sources.workers.end();
+  if (!sources.always_by_proxy && (!known || worker->second.local)) {
+    return EngineWay{
+        .endpoint = {instance.host, instance.port}, .prefix = "", .key = instance.engine_key};
+  }
+  if (!known) return std::nullopt;
+  auto proxy = net::parse_endpoint(worker->second.proxy_address);
+  if (!proxy || proxy->port == 0) return std::nullopt;
+  const std::string name = model::assignment_name(instance.name, instance.generation, 0);
+  return EngineWay{.endpoint = *std::move(proxy),
+                   .prefix = "/engines/" + net::percent_encode(name),
+                   .key = worker->second.proxy_key};
+}
+
 std::shared_ptr<Target> find_target(const Routes& routes, const model::Instance& instance,
-                                    const net::Endpoint& engine) {
+                                    const EngineWay& way) {
   const auto route = routes.find(instance.model);
   if (route == routes.end()) return nullptr;
   for (const auto& target : route->second.ready) {
     const bool same = target->instance == instance.name &&
-                      target->generation == instance.generation && target->engine == engine;
+                      target->generation == instance.generation && target->way == way;
     if (same) return target;
   }
   return nullptr;
 }
 
-std::shared_ptr<Target> make_target(const model::Instance& instance, net::Endpoint engine,
+std::shared_ptr<Target> make_target(const model::Instance& instance, EngineWay way,
                                     backends::EngineApi api) {
   auto target = std::make_shared<Target>();
   target->instance = instance.name;
   target->generation = instance.generation;
-  target->engine = std::move(engine);
-  target->engine_key = instance.engine_key;
+  target->way = std::move(way);
   target->serving = instance.serving.value_or(model::Serving{});
   target->api = api;
   return target;
 }
 
-}  // namespace
-
-RoutingTable::RoutingTable(store::Store& store, const backends::Registry& backends)
-    : store_(store), backends_(backends), routes_(std::make_shared<const Routes>()) {
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+template <class T>
+Result<std::vector<T>> values_of(store::Store& store, std::string_view kind,
+                                 store::Revision& revision) {
+  BERTH_TRY(auto stored, store::list_as<T>(store, kind));
+  revision = std::min(revision, stored.revision);
+  std::vector<T> values;
+  values.reserve(stored.items.size());
+  for (auto& item : stored.items) values.push_back(std::move(item.value));
+  return values;
 }
 
-RoutingTable::~RoutingTable() = default;
+std::vector<std::string> watched_kinds() {
+  return {std::string(model::kModelKind), std::string(model::kInstanceKind),
+          std::string(model::kWorkerKind)};
+}
 
-Result<store::Revision> RoutingTable::rebuild() {
-  BERTH_TRY(const auto models, store::list_as<model::Model>(store_, model::kModelKind));
-  BERTH_TRY(const auto instances, store::list_as<model::Instance>(store_, model::kInstanceKind));
-  auto routes = std::make_shared<Routes>();
-  const auto before = this->routes();
+}  // namespace
+
+Routes make_routes(const RouteSources& sources, const backends::Registry& backends,
+                   const Routes& before) {
+  Routes routes;
   std::map<std::string_view, backends::EngineApi> apis;
-  for (const auto& model : models.items) {
-    if (model.value.deleting) continue;
-    if (const auto* backend = backends_.find(model.value.backend)) {
-      apis[model.name] = backend->descriptor().api;
-    }
-    auto& route = (*routes)[model.name];
-    route.name = model.name;
-    route.created = to_epoch(model.value.created_at);
-    route.reason =
-        model.value.deployment.replicas == 0 ? "it is scaled to 0" : "it has no instance yet";
+  for (const auto& model : sources.models) {
+    if (model.deleting) continue;
+    const auto& name = model.deployment.name;
+    if (const auto* backend = backends.find(model.backend)) apis[name] = backend->descriptor().api;
+    routes[name] = {
+        .name = name,
+        .reason = model.deployment.replicas == 0 ? "it is scaled to 0" : "it has no instance yet",
+        .created = to_epoch(model.created_at)};
   }
-  for (const auto& item : instances.items) {
-    const auto& instance = item.value;
-    const auto route = routes->find(instance.model);
-    if (route == routes->end()) continue;
+  for (const auto& instance : sources.instances) {
+    const auto route = routes.find(instance.model);
+    if (route == routes.end()) continue;
     if (instance.state != model::InstanceState::ready || instance.port == 0) {
       route->second.reason =
           fmt::format("its instance {} is {}: {}", instance.name, enum_name(instance.state),
                       instance.reason.empty() ? "not placed yet" : instance.reason);
       continue;
     }
-    net::Endpoint engine{instance.host, instance.port};
-    auto target = find_target(*before, instance, engine);
-    if (!target) target = make_target(instance, std::move(engine), apis[instance.model]);
+    auto way = find_way(sources, instance);
+    if (!way) {
+      route->second.reason =
+          fmt::format("the worker of {} tells no address of its proxy", instance.name);
+      continue;
+    }
+    auto target = find_target(before, instance, *way);
+    if (!target) target = make_target(instance, *std::move(way), apis[instance.model]);
     route->second.context = target->serving.context;
     route->second.ready.push_back(std::move(target));
   }
-  std::atomic_store(&routes_, std::shared_ptr<const Routes>(std::move(routes)));
-  return models.revision;
+  return routes;
+}
+
+RoutingTable::RoutingTable(store::Store& store, const backends::Registry& backends,
+                           bool always_by_proxy)
+    : store_(store),
+      backends_(backends),
+      always_by_proxy_(always_by_proxy),
+      routes_(std::make_shared<const Routes>()) {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+RoutingTable::~RoutingTable() = default;
+
+Result<store::Revision> RoutingTable::rebuild() {
+  // The oldest revision of the lists: watching from it loses nothing.
+  store::Revision revision = std::numeric_limits<store::Revision>::max();
+  RouteSources sources{.always_by_proxy = always_by_proxy_};
+  BERTH_TRY(sources.models, values_of<model::Model>(store_, model::kModelKind, revision));
+  BERTH_TRY(sources.instances, values_of<model::Instance>(store_, model::kInstanceKind, revision));
+  BERTH_TRY(auto workers, values_of<model::Worker>(store_, model::kWorkerKind, revision));
+  for (auto& worker : workers) sources.workers.emplace(worker.name, std::move(worker));
+  auto made = std::make_shared<const Routes>(make_routes(sources, backends_, *routes()));
+  std::atomic_store(&routes_, std::move(made));
+  return revision;
 }
 
 void RoutingTable::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto revision = rebuild();
     if (!revision) spdlog::error("routes are not up to date: {}", revision.error().to_string());
-    const auto watch =
-        store_.watch({std::string(model::kModelKind), std::string(model::kInstanceKind)},
-                     revision.value_or(store::Revision{0}), {});
+    const auto watch = store_.watch(watched_kinds(), revision.value_or(store::Revision{0}), {});
     const std::stop_callback interrupt(stop, [&watch] { watch->interrupt(); });
     const auto pause = revision ? std::chrono::seconds(kSweep) : kRetry;
     watch->wait_until(real_clock().steady_now() + pause);

@@ -5,6 +5,7 @@
 #include "backends/backend.h"
 #include "base/result.h"
 #include "model/instance.h"
+#include "model/worker.h"
 #include "net/url.h"
 #include "store/store.h"
 
@@ -19,12 +20,20 @@
 
 namespace berth::gateway {
 
+// The way to an engine: straight where it is on this machine, else by its worker's proxy.
+struct EngineWay {
+  net::Endpoint endpoint;
+  std::string prefix;  // of each path: "" or "/engines/NAME"
+  std::string key;     // the engine's, or the proxy's
+
+  friend bool operator==(const EngineWay&, const EngineWay&) = default;
+};
+
 // A running instance. Shared between snapshots, so that its count of requests goes on.
 struct Target {
   std::string instance;
   std::uint64_t generation = 1;
-  net::Endpoint engine;
-  std::string engine_key;
+  EngineWay way;
   model::Serving serving;
   backends::EngineApi api;
   std::atomic<std::uint32_t> in_flight = 0;
@@ -41,10 +50,23 @@ struct ModelRoute {
 
 using Routes = std::map<std::string, ModelRoute, std::less<>>;
 
+// What the store says, of which routes are made.
+struct RouteSources {
+  std::vector<model::Model> models;
+  std::vector<model::Instance> instances;
+  std::map<std::string, model::Worker, std::less<>> workers;
+  bool always_by_proxy = false;  // engines of this machine too
+};
+
+// The routes of `sources`; a target of `before` that leads to the same engine is kept. Pure.
+Routes make_routes(const RouteSources& sources, const backends::Registry& backends,
+                   const Routes& before);
+
 // Keeps itself up to date from the store on a thread of its own. Thread-safe.
 class RoutingTable {
  public:
-  RoutingTable(store::Store& store, const backends::Registry& backends);
+  // `always_by_proxy`: as in RouteSources.
+  RoutingTable(store::Store& store, const backends::Registry& backends, bool always_by_proxy);
   ~RoutingTable();
   RoutingTable(const RoutingTable&) = delete;
   RoutingTable& operator=(const RoutingTable&) = delete;
@@ -58,6 +80,7 @@ class RoutingTable {
 
   store::Store& store_;
   const backends::Registry& backends_;
+  bool always_by_proxy_;
   std::shared_ptr<const Routes> routes_;
   std::jthread thread_;
 };

@@ -1,5 +1,6 @@
 #include "net/headers.h"
 #include "net/http.h"
+#include "net/relay.h"
 #include "net/url.h"
 
 #include <gtest/gtest.h>
@@ -99,6 +100,20 @@ TEST(Request, FindsTheBearerToken) {
   EXPECT_EQ(request.bearer_token(), "abc");
   request.headers.set("Authorization", "Basic abc");
   EXPECT_EQ(request.bearer_token(), "");
+}
+
+TEST(EndToEndHeaders, LeaveBehindWhatConcernsOneConnection) {
+  const Headers headers{{"Content-Type", "text/plain"},
+                        {"Connection", "close, X-Private"},
+                        {"X-Private", "1"},
+                        {"Keep-Alive", "timeout=5"},
+                        {"Transfer-Encoding", "chunked"},
+                        {"Host", "a"},
+                        {"X-Public", "2"}};
+  const Headers kept = end_to_end_headers(headers);
+  EXPECT_EQ(kept.get("content-type").value_or(""), "text/plain");
+  EXPECT_EQ(kept.get("x-public").value_or(""), "2");
+  EXPECT_EQ(std::distance(kept.begin(), kept.end()), 2);
 }
 
 }  // namespace

@@ -119,11 +119,17 @@ Result<void> take_report(ServerContext& context, const cluster::InstanceReport& 
 Result<net::Response> report(ServerContext& context, const ApiRequest& request) {
   BERTH_TRY(const auto report,
             from_json<cluster::WorkerReport>(request.body, UnknownMembers::ignore));
-  const auto known = context.store.get(model::kWorkerKind, report.worker);
-  if (!known) {
+  const auto known = store::update<model::Worker>(
+      context.store, model::kWorkerKind, report.worker, [&](model::Worker& worker) {
+        if (worker.proxy_address == report.proxy_address) return false;
+        worker.proxy_address = report.proxy_address;
+        return true;
+      });
+  if (!known && known.error().code == ErrorCode::not_found) {
     return fail(ErrorCode::not_found, "there is no worker named \"{}\"; register first",
                 report.worker);
   }
+  if (!known) return fail(known.error());
   if (!context.workers.accept(report)) return net::json_response(200, json::object{});
   for (const auto& instance : report.instances) BERTH_CHECK(take_report(context, instance));
   context.control.poke();

@@ -8,6 +8,7 @@
 #include "worker/identity.h"
 #include "worker/log_service.h"
 #include "worker/member.h"
+#include "worker/proxy_keeper.h"
 #include "worker/server_link.h"
 #include "worker/system_facts.h"
 
@@ -56,7 +57,20 @@ class Agent {
                         .shim_program = identity_.shim,
                         .cluster_tag = identity_.tag,
                         .facts = [this] { return describe(); },
-                        .on_change = [this] { changed_->wake(); }} {}
+                        .on_change = [this] { changed_->wake(); }},
+        proxy_(
+            std::make_shared<ProxyKeeper>(ProxyContext{.data = options.data,
+                                                       .ports = ports_,
+                                                       .pool = pool,
+                                                       .clock = real_clock(),
+                                                       .shim_program = identity_.shim,
+                                                       .program = options.program,
+                                                       .version = options.version,
+                                                       .cluster_tag = identity_.tag,
+                                                       .on_change = [this] { changed_->wake(); }},
+                                          context.get_executor())) {
+    proxy_->open();
+  }
 
   void set_address(net::Endpoint address, std::string access_key) {
     address_ = net::to_string(address);
@@ -67,6 +81,7 @@ class Agent {
   void start(std::function<void()> done) {
     done_ = std::move(done);
     find_leftovers();
+    spawn(proxy_->run());
     spawn(until_end(follow_server()));
     spawn(until_end(send_reports()));
   }
@@ -75,6 +90,11 @@ class Agent {
     leaving_ = true;
     for (const auto& ending : ending_) ending->wake();
     cancel_install_.request_stop();
+    if (leave_engines) {
+      proxy_->detach();
+    } else {
+      proxy_->stop();
+    }
     for (auto& [name, member] : members_) {
       if (leave_engines) {
         member->detach();
@@ -127,6 +147,8 @@ class Agent {
         .local = options_.local,
         .address = address_,
         .access_key = access_key_,
+        .proxy_address = proxy_->address(),
+        .proxy_key = proxy_->access_key(),
         .system = facts_,
         .labels = {{"os", facts_.os}, {"arch", facts_.arch}, {"worker-name", identity_.name}}};
     worker.devices = devices();
@@ -284,6 +306,7 @@ class Agent {
       const bool is_change = co_await changed_->wait(kReportEvery);
       if (!joined_) continue;
       if (!is_change) co_await measure();
+      co_await proxy_->set_routes(proxy_routes());
       auto report = make_report();
       auto sent = co_await link_.report(std::move(report));
       if (!sent) {
@@ -292,6 +315,16 @@ class Agent {
         changed_->wake();
       }
     }
+  }
+
+  [[nodiscard]] std::vector<ProxyRoute> proxy_routes() const {
+    std::vector<ProxyRoute> routes;
+    for (const auto& [name, member] : members_) {
+      routes.push_back({.name = name,
+                        .port = member->report().port,
+                        .engine_key = member->assignment().engine_key});
+    }
+    return routes;
   }
 
   // What the engines' processes take now.
@@ -332,6 +365,7 @@ class Agent {
     report.devices = devices();
     report.packs = packs_.list();
     report.warnings = warnings();
+    report.proxy_address = proxy_->address();
     return report;
   }
 
@@ -348,6 +382,7 @@ class Agent {
   process::PortLeases ports_;
   ServerLink link_;
   MemberContext member_context_;
+  std::shared_ptr<ProxyKeeper> proxy_;
   std::string address_;
   std::string access_key_;
   std::map<std::string, std::shared_ptr<Member>> members_;  // by the assignment's name
@@ -379,6 +414,7 @@ void sweep_strangers(const DataFolder& data, const std::string& tag) {
   for (const auto& folder : find_member_folders(data)) {
     if (const auto note = folder.read_note()) noted.insert(note->instance);
   }
+  noted.emplace(kProxyInstance);
   const auto swept = process::sweep(
       tag, [&](const process::TaggedProcess& shim) { return noted.contains(shim.instance); });
   if (!swept.killed.empty()) {

@@ -16,6 +16,7 @@ struct AgentOptions {
   std::string name;            // empty: the one of an earlier run, else the host's
   std::string version;
   std::filesystem::path shim_program;  // berth-shim as it was installed
+  std::filesystem::path program;       // berth, for its proxy
 };
 
 // Runs until SIGINT, SIGTERM or SIGHUP (which leaves the engines running), all of which must be

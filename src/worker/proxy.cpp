@@ -1,0 +1,187 @@
+#include "worker/proxy.h"
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "cluster/protocol.h"
+#include "net/client.h"
+#include "net/relay.h"
+#include "net/server.h"
+#include "net/thread_pool.h"
+#include "worker/proxy_file.h"
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+namespace berth::worker {
+namespace {
+
+// As the gateway's: a whole answer of a slow machine.
+constexpr std::chrono::minutes kEnginePatience{30};
+constexpr net::ClientDeadlines kDeadlines{
+    .connect = std::chrono::seconds(2), .head = kEnginePatience, .idle = std::chrono::seconds(60)};
+constexpr Bytes kBodyLimit = 64_MiB;
+constexpr std::chrono::seconds kStopGrace{3};
+constexpr std::size_t kQueue = 256;
+constexpr unsigned kMostThreads = 2;
+
+struct Target {
+  std::uint16_t port = 0;
+  std::string key;
+  friend bool operator==(const Target&, const Target&) = default;
+};
+
+// A snapshot of the file.
+struct Routes {
+  std::string access_key_hash;
+  std::map<std::string, Target, std::less<>> targets;
+};
+
+// "/v1/models?x=1" of "/engines/NAME/v1/models?x=1", as it was sent.
+std::string_view rest_of(std::string_view target) {
+  constexpr std::string_view kStart = "/engines/";
+  target.remove_prefix(std::min(target.size(), kStart.size()));
+  return target.substr(std::min(target.find('/'), target.size()));
+}
+
+net::Response unreached(Error error) {
+  auto response = net::error_response(error);
+  response.headers.set(cluster::kUnreachedHeader, "1");
+  return response;
+}
+
+bool is_unreached(const Error& error) { return error.code == ErrorCode::unavailable; }
+
+net::Task<> health(net::Exchange& exchange) {
+  co_await exchange.respond(net::json_response(200, {{"status", "ok"}}));
+}
+
+}  // namespace
+
+struct Proxy::State {
+  explicit State(std::filesystem::path path) : file(std::move(path)) {}
+
+  [[nodiscard]] std::shared_ptr<const Routes> routes() const { return std::atomic_load(&current); }
+
+  Result<void> reload() {
+    BERTH_TRY(const ProxyFile read, read_proxy_file(file));
+    auto next = std::make_shared<Routes>();
+    next->access_key_hash = sha256_hex(read.access_key);
+    for (const auto& route : read.routes) {
+      next->targets[route.name] = {.port = route.port, .key = route.engine_key};
+    }
+    std::atomic_store(&current, std::shared_ptr<const Routes>(std::move(next)));
+    return {};
+  }
+
+  // The target of a name as the file has it by now; nullopt where it has none.
+  net::Task<std::optional<Target>> look_again(std::string name) {
+    auto read = co_await net::offload(pool, [this] { return reload(); });
+    if (!read) spdlog::warn("the routes are as before: {}", read.error().to_string());
+    co_return find(name);
+  }
+
+  [[nodiscard]] std::optional<Target> find(std::string_view name) const {
+    const auto now = routes();
+    const auto found = now->targets.find(name);
+    if (found == now->targets.end()) return std::nullopt;
+    return found->second;
+  }
+
+  net::Task<Result<net::ClientResponse>> send(net::Exchange& exchange, Target target,
+                                              std::string body) const {
+    net::ClientRequest request;
+    request.method = exchange.request().method;
+    request.target = std::string(rest_of(exchange.request().target));
+    request.headers = net::end_to_end_headers(exchange.request().headers);
+    request.headers.set("authorization", "Bearer " + target.key);
+    request.body = std::move(body);
+    auto& client = net::Client::of(exchange.executor().context());
+    auto sending = client.send({"127.0.0.1", target.port}, std::move(request), kDeadlines);
+    auto answer = co_await exchange.unless_gone(std::move(sending));
+    co_return answer;
+  }
+
+  net::Task<Result<void>> pass(net::Exchange& exchange) {
+    const auto key = exchange.request().bearer_token();
+    if (key.empty() || sha256_hex(key) != routes()->access_key_hash) {
+      co_return fail(ErrorCode::unauthenticated, "the key is not this worker's");
+    }
+    auto read = co_await exchange.read_body(kBodyLimit);
+    BERTH_CO_TRY(const std::string body, std::move(read));
+    const std::string name(exchange.param("name"));
+    auto target = find(name);
+    // The agent writes first and tells afterwards: the file may know more by now.
+    if (!target) target = co_await look_again(name);
+    if (!target) {
+      co_return fail(ErrorCode::unavailable, "no engine of {} runs on this worker", name);
+    }
+    auto answer = co_await send(exchange, *target, body);
+    if (!answer && is_unreached(answer.error())) {
+      const auto moved = co_await look_again(name);
+      if (moved && moved != target) answer = co_await send(exchange, *moved, body);
+    }
+    if (!answer) co_return fail(std::move(answer).error());
+    co_return co_await net::relay_answer(exchange, std::move(*answer), kEnginePatience);
+  }
+
+  net::Task<> handle(net::Exchange& exchange) {
+    auto done = co_await pass(exchange);
+    if (done || exchange.responded() || exchange.gone()) co_return;
+    const Error& error = done.error();
+    auto response = is_unreached(error) ? unreached(error) : net::error_response(error);
+    co_await exchange.respond(std::move(response));
+  }
+
+  std::filesystem::path file;
+  net::ThreadPool pool{1, kQueue};
+  std::shared_ptr<const Routes> current = std::make_shared<const Routes>();
+};
+
+Proxy::Proxy(std::filesystem::path file) : state_(std::make_unique<State>(std::move(file))) {}
+Proxy::~Proxy() = default;
+
+Result<void> Proxy::reload() { return state_->reload(); }
+
+void Proxy::add_routes(net::Router& router) {
+  router.add("GET", "/health", health);
+  for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE"}) {
+    router.add(method, "/engines/{name}/{path...}",
+               [this](net::Exchange& exchange) { return state_->handle(exchange); });
+  }
+}
+
+Result<void> run_proxy(const std::filesystem::path& file) {
+  BERTH_TRY(const ProxyFile settings, read_proxy_file(file));
+  Proxy proxy(file);
+  BERTH_CHECK(proxy.reload());
+  net::Router router;
+  proxy.add_routes(router);
+  const auto threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+  BERTH_TRY(const auto server, net::Server::listen({.address = {"127.0.0.1", settings.port},
+                                                    .threads = threads,
+                                                    .body_limit = kBodyLimit},
+                                                   std::move(router)));
+  server->start();
+  spdlog::info("passes requests on at {}", net::to_string(server->address()));
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&set, &signal) != 0) continue;
+    if (signal != SIGHUP) break;
+    if (auto read = proxy.reload(); !read) {
+      spdlog::warn("the routes are as before: {}", read.error().to_string());
+    }
+  }
+  server->stop(kStopGrace);
+  return {};
+}
+
+}  // namespace berth::worker

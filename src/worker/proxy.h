@@ -1,0 +1,41 @@
+// The proxy of a worker, what `berth proxy` runs: passes requests of servers on to the engines of
+// this machine. A process of its own, so that requests flow while the agent restarts.
+//
+//   ANY /engines/{name}/{path...}   → the engine of the member `name`, at /{path}
+//   GET /health                     → {"status": "ok"}, without a key
+//
+// The key of the request is the proxy's; the engine gets its own. An answer with the field
+// cluster::kUnreachedHeader means that no engine saw the request.
+#pragma once
+
+#include "base/result.h"
+#include "net/router.h"
+
+#include <filesystem>
+#include <memory>
+
+namespace berth::worker {
+
+// Runs until SIGINT or SIGTERM, then lets requests under way end for a while. SIGHUP reads the file
+// again. All three must be blocked in every thread. Blocks. Fails with unavailable where its port
+// is taken, else as read_proxy_file.
+Result<void> run_proxy(const std::filesystem::path& file);
+
+// Its routes, for tests. Thread-safe; outlives the server that it was added to.
+class Proxy {
+ public:
+  explicit Proxy(std::filesystem::path file);
+  ~Proxy();
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+
+  // Reads the file again. On failure the routes stay as they are. Blocks.
+  Result<void> reload();
+  void add_routes(net::Router& router);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace berth::worker

@@ -1,0 +1,40 @@
+// ProxyFile: what the agent tells its proxy, as a file that is replaced atomically (0600: it holds
+// keys).
+#pragma once
+
+#include "base/data_folder.h"
+#include "base/describe.h"
+#include "base/result.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace berth::worker {
+
+// Where the engine of one member listens.
+struct ProxyRoute {
+  std::string name;  // "INSTANCE.GENERATION.MEMBER", as model::assignment_name says
+  std::uint16_t port = 0;
+  std::string engine_key;
+
+  friend bool operator==(const ProxyRoute&, const ProxyRoute&) = default;
+};
+BOOST_DESCRIBE_STRUCT(ProxyRoute, (), (name, port, engine_key))
+
+struct ProxyFile {
+  std::string version;     // of the program that runs it
+  std::uint16_t port = 0;  // where it listens, on loopback; read at its start only
+  std::string access_key;  // what its clients must show
+  std::vector<ProxyRoute> routes;
+
+  friend bool operator==(const ProxyFile&, const ProxyFile&) = default;
+};
+BOOST_DESCRIBE_STRUCT(ProxyFile, (), (version, port, access_key, routes))
+
+// Fails with not_found, io or corrupt. Blocks.
+Result<ProxyFile> read_proxy_file(const std::filesystem::path& path);
+Result<void> write_proxy_file(const std::filesystem::path& path, const ProxyFile& file);
+
+}  // namespace berth::worker
