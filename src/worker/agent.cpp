@@ -87,6 +87,7 @@ class Agent {
   }
 
   void end(bool leave_engines) {
+    if (!leave_engines) adopt_leftovers();
     leaving_ = true;
     for (const auto& ending : ending_) ending->wake();
     cancel_install_.request_stop();
@@ -185,6 +186,11 @@ class Agent {
     }
   }
 
+  // To be ended, like the rest, by whoever calls this.
+  void adopt_leftovers() {
+    for (const auto& [name, assignment] : std::exchange(leftovers_, {})) add_member(assignment);
+  }
+
   static std::string name_of(const model::Assignment& assignment) {
     return model::assignment_name(assignment.instance, assignment.generation, assignment.member);
   }
@@ -226,10 +232,7 @@ class Agent {
       wanted.insert(name_of(assignment));
       add_member(assignment);
     }
-    for (auto& [name, assignment] : leftovers_) {
-      if (!wanted.contains(name)) add_member(assignment);  // to be stopped right below
-    }
-    leftovers_.clear();
+    adopt_leftovers();
     for (auto& [name, member] : members_) {
       if (!wanted.contains(name)) member->stop();
     }

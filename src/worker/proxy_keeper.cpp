@@ -80,11 +80,6 @@ net::Task<> ProxyKeeper::run() {
     }
     if (shim_) co_await supervise();
     if (is_leaving()) break;
-    // One that ends at once has found its port taken, most likely.
-    const bool was_short = context_.clock.steady_now() - began < kShimPatience;
-    if (was_short && pause > kFirstPause) {
-      context_.ports.release(std::exchange(file_.port, std::uint16_t{0}));
-    }
     if (context_.clock.steady_now() - began > kHealthyWhile) pause = kFirstPause;
     co_await wake_up_->wait(pause);
     pause = std::min<Duration>(pause * 2, kLongestPause);
@@ -138,10 +133,15 @@ void ProxyKeeper::own(Running running) {
 net::Task<> ProxyKeeper::supervise() {
   while (!is_leaving() && !shim_watch_->ended()) co_await wake_up_->wait(kIdle);
   if (is_leaving()) co_return;
-  spdlog::warn("the proxy has ended; it starts again");
   process::reap(*shim_);
   shim_watch_.reset();
   shim_.reset();
+  auto state = co_await net::offload(
+      context_.pool, [this] { return process::read_shim_state(shim_state()); });
+  // It ends by itself only where it can not listen; killed, it comes back where it was.
+  const bool gave_up = state && state->exit_code.value_or(0) != 0;
+  spdlog::warn("the proxy has ended; it starts again{}", gave_up ? " on another port" : "");
+  if (gave_up) context_.ports.release(std::exchange(file_.port, std::uint16_t{0}));
 }
 
 net::Task<> ProxyKeeper::end() {

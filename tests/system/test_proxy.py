@@ -94,7 +94,7 @@ def test_the_proxy_wants_its_own_key(by_proxy: Berth, tiny_file: Path):
     worker = by_proxy.api("GET", "/api/v1/workers")["items"][0]
     assert "proxy_key" not in worker, "a key in an answer"
     url = f"http://{worker['proxy_address']}/engines/{instance['name']}.1.0/v1/models"
-    for key in ("", "wrong", by_proxy.key):
+    for key in ("none", "wrong", by_proxy.key):
         assert httpx.get(url, headers={"Authorization": f"Bearer {key}"}).status_code == 401
 
 
