@@ -11,6 +11,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc)
+pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
 find_package(prometheus-cpp REQUIRED)
 find_path(BERTH_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
 find_path(BERTH_TOML_INCLUDE toml++/toml.h REQUIRED)
@@ -22,3 +23,10 @@ target_link_libraries(berth_boost INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(berth_boost INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
   BOOST_ASIO_HAS_STD_INVOKE_RESULT)
+
+# The program's allocator: a request makes many short-lived objects of more than a kilobyte (the frames
+# of coroutines), for which glibc's is slow. The sanitizers bring their own.
+add_library(berth_allocator INTERFACE)
+if(NOT BERTH_SANITIZE)
+  target_link_libraries(berth_allocator INTERFACE PkgConfig::jemalloc)
+endif()

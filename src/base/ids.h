@@ -7,8 +7,8 @@
 
 namespace berth {
 
-// `length` characters of a-z0-9 from the operating system's random source: the end of an
-// instance's name, a request id.
+// `length` characters of a-z0-9 from the operating system's random source, such as the end of an
+// instance's name. No secret: some characters come a little more often.
 std::string random_id(std::size_t length = 8);
 
 // "berth_" and 256 random bits in base64url: an API key or an engine's key. A secret.

@@ -77,10 +77,16 @@ class Relay {
     request.headers.set("content-type", "application/json");
     request.headers.set("authorization", "Bearer " + target.way.key);
     request.headers.set("x-request-id", exchange_.request().id);
-    request.body = upstream_text(body, target.api);
+    if (auto text = upstream_text(body, target.api)) {
+      request.body = *std::move(text);
+    } else {
+      request.body_view = body.text;
+    }
+    request.abort = std::make_shared<net::Abort>();
+    exchange_.on_client_gone([abort = request.abort] { abort->abort(); });
     auto& client = net::Client::of(exchange_.executor().context());
-    auto sending = client.send(target.way.endpoint, std::move(request), kEngineDeadlines);
-    auto answer = co_await exchange_.unless_gone(std::move(sending));
+    auto answer = co_await client.send(target.way.endpoint, std::move(request), kEngineDeadlines);
+    exchange_.on_client_gone({});
     if (answer && answer->headers().contains(cluster::kUnreachedHeader)) {
       auto why = co_await answer->read_all(1_MiB, kEngineDeadlines.idle);
       co_return fail(net::error_from_response(answer->status(), why.value_or("")));
@@ -158,6 +164,7 @@ class Relay {
   net::Task<Result<void>> pass_stream(net::ClientResponse& answer, const RoutedBody& body) {
     EventFilter filter(body.wishes);
     Result<void> sent;
+    bool begun = false;
     while (sent) {
       const auto piece = co_await answer.read_some(kEnginePatience);
       if (!piece) co_return co_await break_off(piece.error());
@@ -169,10 +176,11 @@ class Relay {
       usage_ = filter.usage();
       if (!passed) co_return co_await break_off(passed.error());
       if (passed->empty()) continue;
-      if (!exchange_.responded()) {
+      if (!begun) {
         // Nothing was sent yet: an error that comes first gets a status of its own.
         BERTH_CO_CHECK(check_event(*passed));
         first_byte_ = since_start();
+        begun = true;
         sent = co_await begin_stream(answer);
         if (!sent) break;
       }

@@ -10,9 +10,10 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-// Inside a JSON text a quote in a string is escaped, so these bytes can only be a key.
-constexpr std::string_view kUsageKey = "\"usage\":";
-constexpr std::string_view kProgressKey = "\"prompt_progress\":";
+// Inside a JSON text a quote in a string is escaped, so these bytes can only end a key. They begin
+// with a letter because a search for a quote stops at every quote.
+constexpr std::string_view kUsageKey = "usage\":";
+constexpr std::string_view kProgressKey = "prompt_progress\":";
 constexpr int kErrorStatus = 500;  // of an error event that names no status
 
 struct Event {
@@ -48,7 +49,8 @@ Event read_event(std::string_view text) {
 }
 
 bool has(std::string_view text, std::string_view key) {
-  return text.find(key) != std::string_view::npos;
+  const auto at = text.find(key);
+  return at != std::string_view::npos && at > 0 && text[at - 1] == '"';
 }
 
 // The data of an event that carries an error, else empty.

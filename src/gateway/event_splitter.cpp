@@ -25,12 +25,12 @@ std::string_view data_of(std::string_view event) {
 }
 
 std::string_view EventSplitter::begin(std::string_view bytes) {
-  pending_.erase(0, consumed_);
-  consumed_ = 0;
-  if (pending_.empty()) {
-    std::string().swap(pending_);  // a stream that idles holds nothing
-    return bytes;
+  if (consumed_ > 0) {
+    pending_.erase(0, consumed_);
+    consumed_ = 0;
+    if (pending_.empty()) std::string().swap(pending_);  // a stream that idles holds nothing
   }
+  if (pending_.empty()) return bytes;
   pending_ += bytes;
   return pending_;
 }

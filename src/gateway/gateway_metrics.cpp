@@ -1,5 +1,10 @@
 #include "gateway/gateway_metrics.h"
 
+#include <map>
+#include <mutex>
+#include <string>
+#include <tuple>
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -16,7 +21,45 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 
 }  // namespace
 
+namespace {
+
+// What one kind of request counts into. Owned by the registry, for good.
+struct Series {
+  prometheus::Counter* requests = nullptr;
+  prometheus::Histogram* durations = nullptr;  // this and the rest: null without a model
+  prometheus::Histogram* first_bytes = nullptr;
+  prometheus::Counter* prompt_tokens = nullptr;
+  prometheus::Counter* completion_tokens = nullptr;
+};
+
+}  // namespace
+
 struct GatewayMetrics::State {
+  // Looking a series up in the registry costs more than all the rest of the counting.
+  const Series& find(const RequestOutcome& outcome) {
+    const auto key = std::tuple(outcome.model, outcome.route, outcome.status);
+    const std::lock_guard lock(mutex);
+    auto found = series.find(key);
+    if (found == series.end()) found = series.emplace(key, make(outcome)).first;
+    return found->second;
+  }
+
+  Series make(const RequestOutcome& outcome) {
+    const std::string model(outcome.model);
+    Series made;
+    made.requests = &requests.Add({{"model", model},
+                                   {"route", std::string(outcome.route)},
+                                   {"status", std::to_string(outcome.status)}});
+    if (model.empty()) return made;
+    made.durations = &durations.Add({{"model", model}}, kSeconds);
+    made.first_bytes = &first_bytes.Add({{"model", model}}, kSeconds);
+    made.prompt_tokens = &tokens.Add({{"model", model}, {"kind", "prompt"}});
+    made.completion_tokens = &tokens.Add({{"model", model}, {"kind", "completion"}});
+    return made;
+  }
+
+  std::mutex mutex;
+  std::map<std::tuple<std::string, std::string, int>, Series, std::less<>> series;
   prometheus::Registry registry;
   prometheus::Family<prometheus::Counter>& requests =
       prometheus::BuildCounter()
@@ -44,21 +87,14 @@ GatewayMetrics::GatewayMetrics() : state_(std::make_unique<State>()) {}
 GatewayMetrics::~GatewayMetrics() = default;
 
 void GatewayMetrics::count(const RequestOutcome& outcome) {
-  const std::string model(outcome.model);
-  state_->requests
-      .Add({{"model", model},
-            {"route", std::string(outcome.route)},
-            {"status", std::to_string(outcome.status)}})
-      .Increment();
-  if (model.empty()) return;
-  state_->durations.Add({{"model", model}}, kSeconds).Observe(seconds(outcome.duration));
-  if (outcome.first_byte > Duration::zero()) {
-    state_->first_bytes.Add({{"model", model}}, kSeconds).Observe(seconds(outcome.first_byte));
-  }
-  state_->tokens.Add({{"model", model}, {"kind", "prompt"}})
-      .Increment(static_cast<double>(outcome.usage.prompt_tokens));
-  state_->tokens.Add({{"model", model}, {"kind", "completion"}})
-      .Increment(static_cast<double>(outcome.usage.completion_tokens));
+  const Series& series = state_->find(outcome);
+  series.requests->Increment();
+  if (outcome.model.empty()) return;
+  series.durations->Observe(seconds(outcome.duration));
+  if (outcome.first_byte > Duration::zero())
+    series.first_bytes->Observe(seconds(outcome.first_byte));
+  series.prompt_tokens->Increment(static_cast<double>(outcome.usage.prompt_tokens));
+  series.completion_tokens->Increment(static_cast<double>(outcome.usage.completion_tokens));
 }
 
 std::string GatewayMetrics::to_text(const Routes& routes) const {

@@ -54,7 +54,7 @@ Result<std::uint64_t> read_count(std::string_view raw) {
 }
 
 // A key is compared by its meaning: "mod\u0065l" is "model" too.
-Result<void> scan(const simdjson::padded_string& text, RoutedBody& body) {
+Result<void> scan(simdjson::padded_string_view text, RoutedBody& body) {
   thread_local ondemand::parser parser;
   ondemand::document document;
   ondemand::object object;
@@ -146,9 +146,12 @@ Edit put(const RoutedBody& body, const std::optional<RoutedBody::Span>& span, st
 
 Result<RoutedBody> read_body(std::string text) {
   RoutedBody body;
-  const simdjson::padded_string padded(text);
-  BERTH_CHECK(scan(padded, body));
   body.text = std::move(text);
+  // The parser reads beyond the end, in what the text has reserved: no copy is made.
+  body.text.reserve(body.text.size() + simdjson::SIMDJSON_PADDING);
+  BERTH_CHECK(
+      scan(simdjson::padded_string_view(body.text.data(), body.text.size(), body.text.capacity()),
+           body));
   if (body.stream && body.stream_options_span) {
     const auto [begin, length] = *body.stream_options_span;
     BERTH_TRY(const json::object options,
@@ -161,8 +164,8 @@ Result<RoutedBody> read_body(std::string text) {
   return body;
 }
 
-std::string upstream_text(const RoutedBody& body, const backends::EngineApi& api) {
-  if (!body.stream && !api.learns_by_writing) return body.text;
+std::optional<std::string> upstream_text(const RoutedBody& body, const backends::EngineApi& api) {
+  if (!body.stream && !api.learns_by_writing) return std::nullopt;
   json::object options;
   if (body.stream && body.stream_options_span) {
     const auto [begin, length] = *body.stream_options_span;

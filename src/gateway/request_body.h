@@ -37,7 +37,7 @@ struct RoutedBody {
 Result<RoutedBody> read_body(std::string body);
 
 // The text to send to an engine: a stream always tells its usage, and an engine that learns by
-// writing always streams. Pure.
-std::string upstream_text(const RoutedBody& body, const backends::EngineApi& api);
+// writing always streams. nullopt: the client's own text. Pure.
+std::optional<std::string> upstream_text(const RoutedBody& body, const backends::EngineApi& api);
 
 }  // namespace berth::gateway

@@ -16,7 +16,7 @@ TEST(UpstreamText, LeavesAPlainRequestAsItIs) {
   ASSERT_TRUE(body) << body.error().to_string();
   EXPECT_EQ(body->model, "a");
   EXPECT_FALSE(body->stream);
-  EXPECT_EQ(upstream_text(*body, kPlain), text);
+  EXPECT_FALSE(upstream_text(*body, kPlain));
 }
 
 TEST(UpstreamText, AStreamAlwaysAsksForUsage) {
@@ -37,8 +37,8 @@ TEST(UpstreamText, AStreamAlwaysAsksForUsage) {
     const auto body = read_body(test.text);
     ASSERT_TRUE(body) << test.text << ": " << body.error().to_string();
     EXPECT_EQ(body->wishes.usage, test.wants_usage) << test.text;
-    const auto sent = parse_json(upstream_text(*body, kPlain));
-    ASSERT_TRUE(sent) << upstream_text(*body, kPlain);
+    const auto sent = parse_json(upstream_text(*body, kPlain).value());
+    ASSERT_TRUE(sent) << upstream_text(*body, kPlain).value();
     EXPECT_EQ(sent->at("stream_options"), parse_json(test.options).value()) << test.text;
     EXPECT_EQ(sent->at("model").as_string(), "a");
     EXPECT_FALSE(sent->get_object().contains("return_progress"));
@@ -56,8 +56,8 @@ TEST(UpstreamText, AnEngineThatLearnsByWritingAlwaysStreamsWithProgress) {
     const auto body = read_body(text);
     ASSERT_TRUE(body) << text << ": " << body.error().to_string();
     EXPECT_FALSE(body->wishes.progress) << text;
-    const auto sent = parse_json(upstream_text(*body, kLearnsByWriting));
-    ASSERT_TRUE(sent) << upstream_text(*body, kLearnsByWriting);
+    const auto sent = parse_json(upstream_text(*body, kLearnsByWriting).value());
+    ASSERT_TRUE(sent) << upstream_text(*body, kLearnsByWriting).value();
     EXPECT_EQ(sent->at("stream"), true) << text;
     EXPECT_EQ(sent->at("return_progress"), true) << text;
     EXPECT_EQ(sent->at("stream_options").at("include_usage"), true) << text;

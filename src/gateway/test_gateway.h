@@ -44,6 +44,7 @@ class TestGateway {
       instance.host = engine.host;
       instance.port = engine.port;
       instance.engine_key = "engine-key";
+      instance.serving = model::Serving{.context = 4096, .slots = 4096};
       put(model::kInstanceKind, instance.name, instance);
     }
     gateway_ =

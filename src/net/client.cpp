@@ -23,6 +23,10 @@ Error at(const Endpoint& endpoint, Error error) {
   return std::move(error).context("no answer from {}", to_string(endpoint));
 }
 
+std::string_view body_of(const ClientRequest& request) {
+  return request.body_view.empty() ? request.body : request.body_view;
+}
+
 Result<std::string> make_head(const Endpoint& endpoint, const ClientRequest& request) {
   Headers headers;
   headers.set("Host", to_string(endpoint));
@@ -33,8 +37,8 @@ Result<std::string> make_head(const Endpoint& endpoint, const ClientRequest& req
   headers.erase("transfer-encoding");
   if (request.body_stream) {
     headers.set("Transfer-Encoding", "chunked");
-  } else if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
-    headers.set("Content-Length", std::to_string(request.body.size()));
+  } else if (!body_of(request).empty() || (request.method != "GET" && request.method != "HEAD")) {
+    headers.set("Content-Length", std::to_string(body_of(request).size()));
   }
   return request_head(request.method, request.target, headers);
 }
@@ -43,7 +47,7 @@ Result<std::string> make_head(const Endpoint& endpoint, const ClientRequest& req
 Task<Result<void>> send_request(Transport& transport, std::string_view head,
                                 const ClientRequest& request, Duration idle, bool& own) {
   if (!request.body_stream) {
-    co_return co_await transport.write({head, request.body, ""}, idle);
+    co_return co_await transport.write({head, body_of(request), ""}, idle);
   }
   auto sent = co_await transport.write({head, "", ""}, idle);
   while (sent) {
@@ -128,6 +132,11 @@ Task<tl::expected<StatePtr, Failure>> attempt(std::shared_ptr<Transport> transpo
 }
 
 }  // namespace
+
+void Abort::abort() {
+  aborted_ = true;
+  if (const auto transport = transport_.lock()) transport->close();
+}
 
 void ClientResponse::State::end() {
   ended = true;
@@ -224,11 +233,14 @@ Task<Result<ClientResponse>> Client::send(Endpoint endpoint, ClientRequest reque
   const Bytes head_limit = state->options.head_limit;
   std::shared_ptr<Transport> transport = state->take(endpoint);
   bool kept = transport != nullptr;
+  const std::shared_ptr<Abort> abort = request.abort;
   for (;;) {
     if (!transport) {
       auto connected = co_await connect_to(endpoint, deadlines.connect);
       BERTH_CO_TRY(transport, std::move(connected));
     }
+    if (abort) abort->transport_ = transport;
+    if (abort && abort->aborted()) transport->close();
     auto answered =
         co_await attempt(std::move(transport), endpoint, request, head, deadlines, head_limit);
     transport = nullptr;
@@ -237,6 +249,7 @@ Task<Result<ClientResponse>> Client::send(Endpoint endpoint, ClientRequest reque
       if ((*answered)->parser->done()) (*answered)->end();
       co_return ClientResponse(std::move(*answered));
     }
+    if (abort && abort->aborted()) co_return fail(ErrorCode::cancelled, "the request was given up");
     const bool again = kept && answered.error().stale && !request.body_stream;
     if (!again) co_return fail(std::move(answered).error().error);
     kept = false;

@@ -80,7 +80,8 @@ std::shared_ptr<Transport> Client::State::take(const Endpoint& endpoint) {
 }
 
 void Client::State::keep(const Endpoint& endpoint, std::shared_ptr<Transport> transport) {
-  if (shut_down_ || !transport->is_quiet()) {
+  // Whether it is still good is asked when it is taken.
+  if (shut_down_ || !transport->is_open() || transport->peer_closed()) {
     transport->close();
     return;
   }

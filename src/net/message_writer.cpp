@@ -3,6 +3,8 @@
 #include "net/http.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <chrono>
 
 #include <fmt/chrono.h>
@@ -10,10 +12,19 @@
 namespace berth::net {
 namespace {
 
-bool is_token_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
+constexpr std::size_t kUsualHead = 512;
+
+// RFC 9110, 5.6.2, by character.
+constexpr std::array<bool, 256> kTokenChars = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+
+bool is_token_char(char c) { return kTokenChars[static_cast<unsigned char>(c)]; }
 
 bool is_token(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, is_token_char);
@@ -46,8 +57,18 @@ const std::string& http_date() {
 }  // namespace
 
 std::string response_head(int status, const Headers& headers) {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
-  if (!headers.contains("date")) head += fmt::format("Date: {}\r\n", http_date());
+  std::string head;
+  head.reserve(kUsualHead);
+  head += "HTTP/1.1 ";
+  head += std::to_string(status);
+  head += ' ';
+  head += reason_phrase(status);
+  head += "\r\n";
+  if (!headers.contains("date")) {
+    head += "Date: ";
+    head += http_date();
+    head += "\r\n";
+  }
   append_fields(head, headers);
   return head;
 }
@@ -59,11 +80,22 @@ Result<std::string> request_head(std::string_view method, std::string_view targe
   if (!is_token(method) || !clean || target.empty()) {
     return fail(ErrorCode::invalid_request, "\"{} {}\" is no request line", method, target);
   }
-  std::string head = fmt::format("{} {} HTTP/1.1\r\n", method, target);
+  std::string head;
+  head.reserve(kUsualHead);
+  head += method;
+  head += ' ';
+  head += target;
+  head += " HTTP/1.1\r\n";
   append_fields(head, headers);
   return head;
 }
 
-std::string chunk_head(std::size_t size) { return fmt::format("{:x}\r\n", size); }
+std::string chunk_head(std::size_t size) {
+  std::array<char, 16> digits{};
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), size, 16);
+  std::string head(digits.data(), end);  // short enough to need no memory
+  head += "\r\n";
+  return head;
+}
 
 }  // namespace berth::net

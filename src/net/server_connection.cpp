@@ -21,6 +21,13 @@ bool is_sane_id(std::string_view id) {
          std::ranges::all_of(id, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
+// Unique, and no secret: a random start for each thread, and a count.
+std::string next_request_id() {
+  thread_local const std::string start = random_id(12);
+  thread_local std::uint64_t count = 0;
+  return fmt::format("{}{:08x}", start, ++count);
+}
+
 std::string peer_of(const Socket& socket) {
   boost::system::error_code error;
   const auto endpoint = socket.remote_endpoint(error);
@@ -116,7 +123,7 @@ Task<bool> ServerConnection::read_head() {
   *request_ = std::move(parser_->request());
   request_->peer = peer_;
   const auto id = request_->headers.get("x-request-id");
-  request_->id = id && is_sane_id(*id) ? std::string(*id) : random_id(20);
+  request_->id = id && is_sane_id(*id) ? std::string(*id) : next_request_id();
   if (!failed) {
     head_read_ = true;
     keep_alive_ = parser_->keep_alive();
@@ -259,7 +266,8 @@ Task<Result<std::string>> ServerConnection::read_body(Bytes limit) {
   const std::uint64_t announced = parser_->content_length();
   if (announced > limit.count) co_return too_large();
   std::string body;
-  body.reserve(std::min<std::uint64_t>(announced, 1U << 20U));
+  // A little more than its size: parsers read beyond the end.
+  body.reserve(std::min<std::uint64_t>(announced, 1U << 20U) + 64);
   for (;;) {
     auto piece = co_await read_some();
     BERTH_CO_TRY(const auto bytes, std::move(piece));
@@ -276,7 +284,7 @@ std::string ServerConnection::make_head(int status, Headers& headers) {
   // A body that was announced but not asked for may come or not: what follows is ambiguous.
   if (shared_->stopping || continue_due_ || parser_->is_http_1_0()) keep_alive_ = false;
   if (!keep_alive_) headers.set("Connection", "close");
-  headers.set("x-request-id", request_->id.empty() ? random_id(20) : request_->id);
+  headers.set("x-request-id", request_->id.empty() ? next_request_id() : request_->id);
   return response_head(status, headers);
 }
 
@@ -337,9 +345,11 @@ Task<Result<void>> ServerConnection::write(std::string_view data) {
     }
     *length_left_ -= data.size();
   }
-  if (!chunked_) co_return co_await send({data, "", ""});
-  const std::string head = chunk_head(data.size());
-  co_return co_await send({head, data, kChunkEnd});
+  const std::string head = chunked_ ? chunk_head(data.size()) : std::string();
+  Transport::Pieces pieces{head, data, chunked_ ? kChunkEnd : std::string_view()};
+  // Mostly the kernel takes it all: no further frame is made then.
+  if (transport_->write_now(pieces)) co_return Result<void>{};
+  co_return co_await send(pieces);
 }
 
 Task<Result<void>> ServerConnection::finish() {

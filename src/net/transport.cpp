@@ -1,6 +1,6 @@
 #include "net/transport.h"
 
-#include <vector>
+#include <algorithm>
 
 #include <boost/asio/buffer.hpp>
 
@@ -16,6 +16,10 @@ constexpr std::size_t kWatchedInput = 64 * 1024;
 [[gnu::noinline]] Error read_error(bool expired, Duration limit) {
   if (expired) return make_error(ErrorCode::timeout, "no byte came in {} ms", limit.count());
   return make_error(ErrorCode::cancelled, "reading was cancelled");
+}
+
+bool is_empty(const Transport::Pieces& pieces) {
+  return std::all_of(pieces.begin(), pieces.end(), [](auto piece) { return piece.empty(); });
 }
 
 constexpr SteadyTime kNever = SteadyTime::max();
@@ -155,23 +159,30 @@ Task<Result<std::size_t>> Transport::read_more(Duration limit) {
   }
 }
 
+boost::system::error_code Transport::send_some(Pieces& pieces) {
+  std::array<boost::asio::const_buffer, std::tuple_size_v<Pieces>> buffers;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    buffers[i] = boost::asio::buffer(pieces[i].data(), pieces[i].size());
+  }
+  error_code error;
+  std::size_t sent = socket_.send(buffers, 0, error);
+  for (auto& piece : pieces) {
+    const std::size_t part = std::min(sent, piece.size());
+    piece.remove_prefix(part);
+    sent -= part;
+  }
+  return error;
+}
+
+bool Transport::write_now(Pieces& pieces) {
+  return socket_.is_open() && !send_some(pieces) && is_empty(pieces);
+}
+
 Task<Result<void>> Transport::write(Pieces pieces, Duration limit) {
   for (;;) {
-    std::array<boost::asio::const_buffer, std::tuple_size_v<Pieces>> buffers;
-    std::size_t left = 0;
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      buffers[i] = boost::asio::buffer(pieces[i].data(), pieces[i].size());
-      left += pieces[i].size();
-    }
-    if (left == 0) co_return Result<void>{};
+    if (is_empty(pieces)) co_return Result<void>{};
     if (!socket_.is_open()) co_return fail(ErrorCode::cancelled, "the connection was closed");
-    error_code error;
-    std::size_t sent = socket_.send(buffers, 0, error);
-    for (auto& piece : pieces) {
-      const std::size_t part = std::min(sent, piece.size());
-      piece.remove_prefix(part);
-      sent -= part;
-    }
+    const error_code error = send_some(pieces);
     if (!error) continue;
     if (error != boost::asio::error::would_block && error != boost::asio::error::interrupted) {
       co_return fail(ErrorCode::cancelled, "the peer closed the connection ({})", error.message());

@@ -63,6 +63,9 @@ class Transport : public std::enable_shared_from_this<Transport> {
   // Waits until bytes come and appends them to the input; 0: the peer closed. timeout after
   // `limit`; cancelled when closed here meanwhile; unavailable when the connection broke.
   Task<Result<std::size_t>> read_more(Duration limit);
+  // Sends what the kernel takes at once and takes it off `pieces`; true where nothing is left. An
+  // error is left to the next `write`.
+  bool write_now(Pieces& pieces);
   // Sends all of `pieces`, which must live until the end. timeout after `limit` without progress;
   // cancelled when the peer is gone.
   Task<Result<void>> write(Pieces pieces, Duration limit);
@@ -83,6 +86,7 @@ class Transport : public std::enable_shared_from_this<Transport> {
  private:
   enum class Received { some, nothing, closed, broken };
   Received receive();
+  boost::system::error_code send_some(Pieces& pieces);
   void arm_watch();
   void on_watch();
 

@@ -94,16 +94,18 @@ struct Proxy::State {
   }
 
   net::Task<Result<net::ClientResponse>> send(net::Exchange& exchange, Target target,
-                                              std::string body) const {
+                                              std::string_view body) const {
     net::ClientRequest request;
     request.method = exchange.request().method;
     request.target = std::string(rest_of(exchange.request().target));
     request.headers = net::end_to_end_headers(exchange.request().headers);
     request.headers.set("authorization", "Bearer " + target.key);
-    request.body = std::move(body);
+    request.body_view = body;
+    request.abort = std::make_shared<net::Abort>();
+    exchange.on_client_gone([abort = request.abort] { abort->abort(); });
     auto& client = net::Client::of(exchange.executor().context());
-    auto sending = client.send({"127.0.0.1", target.port}, std::move(request), kDeadlines);
-    auto answer = co_await exchange.unless_gone(std::move(sending));
+    auto answer = co_await client.send({"127.0.0.1", target.port}, std::move(request), kDeadlines);
+    exchange.on_client_gone({});
     co_return answer;
   }
 
