@@ -1,12 +1,18 @@
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/data_folder.h"
 #include "base/files.h"
 #include "base/ids.h"
 #include "base/log.h"
 
 #include <filesystem>
+#include <memory>
+#include <sstream>
 
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
 
 namespace berth {
 namespace {
@@ -66,6 +72,20 @@ TEST_F(FilesTest, WritesWholeOrNotAtAll) {
   EXPECT_EQ(read_file(path, 4_B).error().code, ErrorCode::too_large);
 }
 
+TEST_F(FilesTest, WhatAKilledWriterLeftIsRemovedAfterAMinute) {
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  for (const char* name : {"key.abc123.tmp", "key", "mine.tmp", "abc123.tmp"}) {
+    ASSERT_TRUE(write_file_atomic(folder_ / name, "x"));
+    std::filesystem::last_write_time(folder_ / name, long_ago);
+  }
+  ASSERT_TRUE(write_file_atomic(folder_ / "young.abc123.tmp", "x"));
+  remove_unfinished_writes(folder_);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "key.abc123.tmp"));
+  for (const char* name : {"key", "mine.tmp", "abc123.tmp", "young.abc123.tmp"}) {
+    EXPECT_TRUE(std::filesystem::exists(folder_ / name)) << name;
+  }
+}
+
 TEST_F(FilesTest, ALockHasOneOwner) {
   auto first = FileLock::try_acquire(folder_ / "lock");
   ASSERT_TRUE(first);
@@ -74,6 +94,41 @@ TEST_F(FilesTest, ALockHasOneOwner) {
     const auto dropped = std::move(*first);
   }
   EXPECT_TRUE(FileLock::try_acquire(folder_ / "lock"));
+}
+
+TEST_F(FilesTest, ADataFolderThatCanNotBeWrittenIsRefusedWithTheRemedy) {
+  const DataFolder data{.root = folder_ / "data"};
+  ASSERT_TRUE(create_data_folder(data));
+  EXPECT_EQ(std::filesystem::status(data.root).permissions(), std::filesystem::perms::owner_all);
+  ASSERT_TRUE(create_data_folder(data));
+  // Root may write whatever the mode: be somebody else meanwhile.
+  const bool root = ::geteuid() == 0;
+  std::filesystem::permissions(data.root, std::filesystem::perms(0555));
+  if (root) ASSERT_EQ(::seteuid(65534), 0);
+  const auto refused = create_data_folder(data);
+  if (root) ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::io);
+  EXPECT_NE(refused.error().message.find(data.root.string()), std::string::npos);
+  EXPECT_NE(refused.error().message.find("its mode"), std::string::npos);
+}
+
+TEST(LogErrorSparingly, TellsTheSameOnlyOnce) {
+  std::ostringstream out;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(out)));
+  for (int i = 0; i < 3; ++i) {
+    log_error_sparingly("the disk is full");
+    log_error_sparingly("the disk is gone");
+  }
+  spdlog::set_default_logger(before);
+  const std::string text = out.str();
+  for (const std::string_view told : {"the disk is full", "the disk is gone"}) {
+    const auto first = text.find(told);
+    ASSERT_NE(first, std::string::npos);
+    EXPECT_EQ(text.find(told, first + 1), std::string::npos);
+  }
 }
 
 }  // namespace

@@ -1,8 +1,12 @@
 #include "base/data_folder.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <sys/stat.h>
 #include <system_error>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace berth {
 
@@ -34,6 +38,14 @@ Result<void> create_data_folder(const DataFolder& folder) {
   }
   if (created && ::chmod(folder.root.c_str(), 0700) != 0) {
     return fail_errno(errno, "protecting {}", folder.root.string());
+  }
+  if (::faccessat(AT_FDCWD, folder.root.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+    const int reason = errno;
+    const auto remedy = reason == EROFS
+                            ? "mount it for writing, or name another folder with --data"
+                            : "check its owner and its mode, or name another folder with --data";
+    return fail(ErrorCode::io, "the data folder {} can not be written ({}): {}",
+                folder.root.string(), std::generic_category().message(reason), remedy);
   }
   return {};
 }

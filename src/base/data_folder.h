@@ -29,7 +29,8 @@ struct DataFolder {
 // invalid_parameter where none can be found out.
 Result<DataFolder> find_data_folder(const std::optional<std::string>& given = std::nullopt);
 
-// Makes the folder (0700) where it is not there. Fails with io, naming the folder and the remedy.
+// Makes the folder (0700) where it is not there, and sees that it can be written. Fails with io,
+// naming the folder and the remedy.
 Result<void> create_data_folder(const DataFolder& folder);
 
 }  // namespace berth

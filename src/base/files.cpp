@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <utility>
@@ -13,6 +14,10 @@
 
 namespace berth {
 namespace {
+
+// What is being written is named "NAME.ID.tmp".
+constexpr std::string_view kTemporary = ".tmp";
+constexpr std::size_t kTemporaryId = 6;
 
 // A descriptor that closes itself.
 struct Fd {
@@ -61,7 +66,8 @@ Result<std::string> read_file(const std::filesystem::path& path, Bytes limit) {
 
 Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
                                mode_t mode) {
-  const std::filesystem::path temporary = path.string() + "." + random_id(6) + ".tmp";
+  const std::filesystem::path temporary =
+      fmt::format("{}.{}{}", path.string(), random_id(kTemporaryId), kTemporary);
   auto written = [&]() -> Result<void> {
     const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (fd.value < 0) return fail_errno(errno, "creating {}", temporary.string());
@@ -74,6 +80,21 @@ Result<void> write_file_atomic(const std::filesystem::path& path, std::string_vi
   }();
   if (!written) ::unlink(temporary.c_str());
   return written;
+}
+
+void remove_unfinished_writes(const std::filesystem::path& folder) {
+  constexpr std::size_t kLongest = kTemporary.size() + kTemporaryId + 1;
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::minutes(1);
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename();
+    const bool temporary =
+        name.size() > kLongest && name.ends_with(kTemporary) && name[name.size() - kLongest] == '.';
+    std::error_code absent;
+    if (!temporary || entry->last_write_time(absent) > long_ago || absent) continue;
+    std::filesystem::remove(entry->path(), absent);
+  }
 }
 
 std::string read_last_lines(const std::filesystem::path& path, std::size_t lines, Bytes limit,

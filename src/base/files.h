@@ -20,6 +20,10 @@ Result<std::string> read_file(const std::filesystem::path& path, Bytes limit = 1
 Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
                                mode_t mode = 0644);
 
+// Removes from `folder` what write_file_atomic left when its process was killed; nothing younger
+// than a minute, which somebody may be writing.
+void remove_unfinished_writes(const std::filesystem::path& folder);
+
 // The last `lines` lines of a file, or of its first `end` bytes, reading at most `limit`. Empty if
 // it is not there.
 std::string read_last_lines(const std::filesystem::path& path, std::size_t lines,

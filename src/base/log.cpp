@@ -1,7 +1,12 @@
 #include "base/log.h"
 
+#include "base/clock.h"
+
 #include <array>
+#include <list>
 #include <memory>
+#include <mutex>
+#include <string>
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -35,7 +40,39 @@ class RedactingFormatter final : public spdlog::formatter {
   spdlog::pattern_formatter inner_;
 };
 
+constexpr std::chrono::minutes kRepeatAfter{10};
+constexpr std::size_t kTextsRemembered = 32;
+
+// The texts of the last minutes, the newest first.
+class RecentTexts {
+ public:
+  // False: it was there already.
+  bool add(std::string_view text, SteadyTime now) {
+    const std::lock_guard lock(mutex_);
+    texts_.remove_if([&](const Told& told) { return now - told.at >= kRepeatAfter; });
+    for (const Told& told : texts_) {
+      if (told.text == text) return false;
+    }
+    texts_.push_front({std::string(text), now});
+    if (texts_.size() > kTextsRemembered) texts_.pop_back();
+    return true;
+  }
+
+ private:
+  struct Told {
+    std::string text;
+    SteadyTime at;
+  };
+  std::mutex mutex_;
+  std::list<Told> texts_;
+};
+
 }  // namespace
+
+void log_error_sparingly(std::string_view text) {
+  static RecentTexts recent;
+  if (recent.add(text, real_clock().steady_now())) spdlog::error("{}", text);
+}
 
 void start_logging(std::string_view component, std::string_view level) {
   auto logger = std::make_shared<spdlog::logger>(std::string(component),

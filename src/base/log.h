@@ -11,6 +11,10 @@ namespace berth {
 // Call once, before other threads start.
 void start_logging(std::string_view component, std::string_view level);
 
+// Logs an error that every attempt meets again (a full disk, a damaged database): the same text is
+// not logged again within ten minutes. Thread-safe.
+void log_error_sparingly(std::string_view text);
+
 // `text` with every secret in it replaced by "***": our keys ("berth_…"), Hugging Face tokens
 // ("hf_…"), and what follows "Bearer ", "token=", "api_key=" or "password=".
 std::string redact(std::string_view text);

@@ -87,7 +87,7 @@ class Completions : public ::testing::Test {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (!check()) {
       ASSERT_LT(std::chrono::steady_clock::now(), until) << "it did not happen within 20 s";
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // until the deadline above
     }
   }
 
@@ -198,7 +198,7 @@ TEST_F(Completions, AClientThatDoesNotReadHoldsTheEngineBack) {
   // What is under way fills the kernel's buffers of both connections, and no more is taken.
   std::size_t seen = 0;
   wait_for([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // long enough to write more
     return std::exchange(seen, engine_.written.load()) == engine_.written && seen > 0;
   });
   EXPECT_LT(engine_.written, 32U << 20U);

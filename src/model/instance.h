@@ -27,13 +27,14 @@ struct Model {
   std::string backend;         // the one chosen
   std::string backend_reason;  // why
   ModelProfile profile;
+  std::string read_by;  // the worker whose disk the profile was read from; empty: the server's own
   std::vector<std::string> warnings;
   std::string created_at;
   std::uint64_t generation = 1;  // of the deployment; raised by an edit that replaces instances
   bool deleting = false;
 };
 BOOST_DESCRIBE_STRUCT(Model, (),
-                      (deployment, backend, backend_reason, profile, warnings, created_at,
+                      (deployment, backend, backend_reason, profile, read_by, warnings, created_at,
                        generation, deleting))
 
 enum class InstanceState {
@@ -104,10 +105,11 @@ struct Assignment {
   Placement placement;
   Serving serving;
   std::string engine_key;
+  bool drain = false;  // gets no new requests; ends when those under way are answered
 };
 BOOST_DESCRIBE_STRUCT(Assignment, (),
                       (instance, generation, member, worker, deployment, backend, profile,
-                       placement, serving, engine_key))
+                       placement, serving, engine_key, drain))
 inline constexpr FieldInfo kAssignmentFields[] = {
     {.name = "engine_key", .text = "opens the engine's own API", .secret = true},
 };

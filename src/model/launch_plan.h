@@ -42,6 +42,18 @@ struct HealthProbe {
 };
 BOOST_DESCRIBE_STRUCT(HealthProbe, (), (path, port, expected_status))
 
+// How to ask an engine that serves whether it still works: by a route that goes through its main
+// loop, so that no answer means that this hangs. Any answer counts.
+struct LivenessProbe {
+  std::string path;  // empty: it can not be asked
+  std::uint16_t port = 0;
+  bool needs_key = false;  // wants the instance's engine key
+  // Names of figures at `path`, in Prometheus' text format, whose sum is the requests under way.
+  // Empty: it does not tell.
+  std::vector<std::string> load;
+};
+BOOST_DESCRIBE_STRUCT(LivenessProbe, (), (path, port, needs_key, load))
+
 struct LaunchPlan {
   std::vector<std::string> argv;
   std::vector<EnvironmentVariable> env;
@@ -49,13 +61,14 @@ struct LaunchPlan {
   std::string working_directory;
   std::vector<std::uint16_t> ports;
   HealthProbe probe;
+  LivenessProbe liveness;
   std::chrono::milliseconds readiness_deadline{std::chrono::minutes(10)};
   int stop_signal = 15;  // SIGTERM
   std::chrono::milliseconds stop_grace{std::chrono::seconds(10)};
   std::vector<std::string> notes;  // asked against in force, for the head of the log
 };
 BOOST_DESCRIBE_STRUCT(LaunchPlan, (),
-                      (argv, env, files, working_directory, ports, probe, readiness_deadline,
-                       stop_signal, stop_grace, notes))
+                      (argv, env, files, working_directory, ports, probe, liveness,
+                       readiness_deadline, stop_signal, stop_grace, notes))
 
 }  // namespace berth::model

@@ -101,6 +101,7 @@ Ending follow(const Child& child, Capture& out, Capture& error, const RunLimits&
 
 Result<RunOutput> run(SpawnOptions options, RunLimits limits, const OnLine& on_line) {
   options.new_session = true;  // so that its group can be killed
+  options.end_with_us = true;
   for (Stdio* stdio : {&options.standard_output, &options.standard_error}) {
     if (stdio->kind == Stdio::Kind::null) stdio->kind = Stdio::Kind::pipe;
   }

@@ -1,5 +1,6 @@
 #include "process/spawn.h"
 
+#include "process/platform/fork_exec.h"
 #include "process/platform/process_info.h"
 
 #include <algorithm>
@@ -9,27 +10,10 @@
 #include <sys/wait.h>
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <unistd.h>
 
 namespace berth::process {
 namespace {
-
-// posix_spawn's two parameter objects, with their ends.
-struct Actions {
-  posix_spawn_file_actions_t value{};
-  Actions() { ::posix_spawn_file_actions_init(&value); }
-  Actions(const Actions&) = delete;
-  Actions& operator=(const Actions&) = delete;
-  ~Actions() { ::posix_spawn_file_actions_destroy(&value); }
-};
-struct Attributes {
-  posix_spawnattr_t value{};
-  Attributes() { ::posix_spawnattr_init(&value); }
-  Attributes(const Attributes&) = delete;
-  Attributes& operator=(const Attributes&) = delete;
-  ~Attributes() { ::posix_spawnattr_destroy(&value); }
-};
 
 struct Pipe {
   OwnedFd ours;
@@ -45,43 +29,42 @@ Result<Pipe> make_pipe(bool child_reads) {
   return Pipe{.ours = std::move(read_end), .theirs = std::move(write_end)};
 }
 
-// Directs the child's stream `target`; fills `pipe` if it is one.
-Result<void> direct(Actions& actions, const Stdio& stdio, int target, Pipe& pipe) {
-  const int access = target == STDIN_FILENO ? O_RDONLY : O_WRONLY;
-  int error = 0;
+// What a stream of the child is made from, and what of it stays with us.
+struct Stream {
+  int fd = -1;  // what the child gets
+  OwnedFd theirs;
+  OwnedFd ours;
+};
+
+// `standard_output` is where the child's stdout goes.
+Result<Stream> make_stream(const Stdio& stdio, int target, int standard_output) {
+  Stream stream;
   switch (stdio.kind) {
-    case Stdio::Kind::null:
-      error = ::posix_spawn_file_actions_addopen(&actions.value, target, "/dev/null", access, 0);
+    case Stdio::Kind::null: {
+      const int access = target == STDIN_FILENO ? O_RDONLY : O_WRONLY;
+      stream.theirs = OwnedFd(::open("/dev/null", access | O_CLOEXEC));
+      if (!stream.theirs.valid()) return fail_errno(errno, "opening /dev/null");
+      stream.fd = stream.theirs.get();
       break;
+    }
     case Stdio::Kind::inherit:
+      stream.fd = target;
       break;
     case Stdio::Kind::pipe: {
-      BERTH_TRY(pipe, make_pipe(target == STDIN_FILENO));
-      error = ::posix_spawn_file_actions_adddup2(&actions.value, pipe.theirs.get(), target);
+      BERTH_TRY(Pipe pipe, make_pipe(target == STDIN_FILENO));
+      stream.theirs = std::move(pipe.theirs);
+      stream.ours = std::move(pipe.ours);
+      stream.fd = stream.theirs.get();
       break;
     }
     case Stdio::Kind::fd:
-      error = ::posix_spawn_file_actions_adddup2(&actions.value, stdio.fd, target);
+      stream.fd = stdio.fd;
       break;
     case Stdio::Kind::to_stdout:
-      error = ::posix_spawn_file_actions_adddup2(&actions.value, STDOUT_FILENO, target);
+      stream.fd = standard_output;
       break;
   }
-  if (error != 0) return fail_errno(error, "preparing a child's streams");
-  return {};
-}
-
-void set_attributes(Attributes& attributes, const SpawnOptions& options) {
-  sigset_t blocked;
-  ::sigemptyset(&blocked);
-  for (const int signal : options.blocked_signals) ::sigaddset(&blocked, signal);
-  ::posix_spawnattr_setsigmask(&attributes.value, &blocked);
-  sigset_t all;
-  ::sigfillset(&all);
-  ::posix_spawnattr_setsigdefault(&attributes.value, &all);
-  int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-  if (options.new_session) flags |= POSIX_SPAWN_SETSID;
-  ::posix_spawnattr_setflags(&attributes.value, static_cast<short>(flags));
+  return stream;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
@@ -122,19 +105,9 @@ void OwnedFd::reset() {
 
 Result<Child> spawn(const SpawnOptions& options) {
   BERTH_CHECK(check(options));
-  Actions actions;
-  Pipe in;
-  Pipe out;
-  Pipe error;
-  BERTH_CHECK(direct(actions, options.standard_input, STDIN_FILENO, in));
-  BERTH_CHECK(direct(actions, options.standard_output, STDOUT_FILENO, out));
-  BERTH_CHECK(direct(actions, options.standard_error, STDERR_FILENO, error));
-  ::posix_spawn_file_actions_addclosefrom_np(&actions.value, 3);
-  if (!options.working_directory.empty()) {
-    ::posix_spawn_file_actions_addchdir_np(&actions.value, options.working_directory.c_str());
-  }
-  Attributes attributes;
-  set_attributes(attributes, options);
+  BERTH_TRY(Stream in, make_stream(options.standard_input, STDIN_FILENO, -1));
+  BERTH_TRY(Stream out, make_stream(options.standard_output, STDOUT_FILENO, -1));
+  BERTH_TRY(Stream error, make_stream(options.standard_error, STDERR_FILENO, out.fd));
 
   std::vector<std::string> arguments = options.argv;
   std::vector<std::string> environment;
@@ -143,11 +116,20 @@ Result<Child> spawn(const SpawnOptions& options) {
       environment.push_back(fmt::format("{}={}", name, value));
     }
   }
-  std::vector<char*> environment_pointers = pointers(environment);
-  char* const* const env = options.environment ? environment_pointers.data() : ::environ;
+  const std::vector<char*> argument_pointers = pointers(arguments);
+  const std::vector<char*> environment_pointers = pointers(environment);
+  platform::ChildStart start{
+      .argv = argument_pointers.data(),
+      .environment = options.environment ? environment_pointers.data() : ::environ,
+      .working_directory =
+          options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
+      .streams = {in.fd, out.fd, error.fd},
+      .new_session = options.new_session,
+      .end_with_us = options.end_with_us};
+  ::sigemptyset(&start.blocked);
+  for (const int signal : options.blocked_signals) ::sigaddset(&start.blocked, signal);
   pid_t pid = 0;
-  const int failed = ::posix_spawnp(&pid, arguments.front().c_str(), &actions.value,
-                                    &attributes.value, pointers(arguments).data(), env);
+  const int failed = platform::fork_exec(start, pid);
   if (failed != 0) {
     Error problem = errno_error(failed, fmt::format("starting {}", options.argv.front()));
     if (failed == ENOENT) problem.code = ErrorCode::not_found;

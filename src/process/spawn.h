@@ -40,6 +40,9 @@ struct SpawnOptions {
   Stdio standard_error = {};
   std::vector<int> blocked_signals = {};  // wait until the program takes them, as by signalfd
   bool new_session = true;  // its own session and group: Ctrl-C at our terminal does not reach it
+  // SIGKILL to the child when the thread that started it ends, and so when we are killed. For
+  // threads that wait for the child.
+  bool end_with_us = false;
 };
 
 // A file descriptor that closes itself. Move-only.
@@ -96,7 +99,8 @@ struct RunOutput {
 using OnLine = std::function<void(OutputStream, std::string_view)>;
 
 // Runs a program to its end and captures its output (streams whose option is `null` are captured;
-// stdin stays as given). Whatever it left running in its session's process group is killed. Fails
+// stdin stays as given). Whatever it left running in its session's process group is killed; when we
+// are killed, the program is. Fails
 // with timeout or cancelled after killing the group, the last line of output in the message; an
 // exit code other than 0 is no failure of `run`. Blocking; thread-safe.
 Result<RunOutput> run(SpawnOptions options, RunLimits limits = {}, const OnLine& on_line = {});

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <sys/wait.h>
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -143,6 +144,47 @@ TEST(Spawn, WorksFromManyThreadsAtOnce) {
   }
   threads.clear();
   EXPECT_EQ(good, 40);
+}
+
+TEST(Run, TakesItsProgramAlongWhenItIsKilled) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const pid_t runner = ::fork();
+  if (runner == 0) {
+    const auto output =
+        run(shell("echo $$; exec sleep 1000"), {}, [&ends](OutputStream, std::string_view line) {
+          if (::write(ends[1], line.data(), line.size()) < 0) ::_exit(2);
+        });
+    ::_exit(output ? 0 : 1);
+  }
+  ASSERT_GT(runner, 0);
+  std::array<char, 32> text{};
+  ASSERT_GT(::read(ends[0], text.data(), text.size() - 1), 0);
+  const pid_t program = std::atoi(text.data());
+  ASSERT_GT(program, 0);
+  const auto pidfd = Pidfd::open(program);
+  ASSERT_TRUE(pidfd);
+  ::kill(runner, SIGKILL);
+  EXPECT_TRUE(pidfd->wait(kPatience));
+  ::waitpid(runner, nullptr, 0);
+}
+
+TEST(Spawn, GivesStreamsThatAreEachOthers) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const OwnedFd read_end(ends[0]);
+  OwnedFd write_end(ends[1]);
+  SpawnOptions options = shell("echo out; echo err >&2");
+  options.standard_output = {.kind = Stdio::Kind::fd, .fd = write_end.get()};
+  options.standard_error = {.kind = Stdio::Kind::to_stdout};
+  const auto child = spawn(options);
+  ASSERT_TRUE(child);
+  write_end.reset();
+  ASSERT_TRUE(child->pidfd.wait(kPatience));
+  std::array<char, 32> text{};
+  EXPECT_EQ(::read(read_end.get(), text.data(), text.size() - 1), 8);
+  EXPECT_STREQ(text.data(), "out\nerr\n");
+  EXPECT_TRUE(child->pidfd.reap());
 }
 
 }  // namespace

@@ -137,23 +137,16 @@ Result<net::Response> report(ServerContext& context, const ApiRequest& request) 
 }
 
 net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
-  auto allowed = authorise(context, RouteAccess::worker, exchange.request());
-  if (!allowed) {
-    co_await exchange.respond(net::error_response(allowed.error()));
-    co_return;
-  }
-  auto stream = read_watch_request(exchange.request(), {std::string(model::kAssignmentKind),
-                                                        std::string(model::kPackRequestKind)});
-  if (!stream) {
-    co_await exchange.respond(net::error_response(stream.error()));
-    co_return;
-  }
   const std::string worker(exchange.request().query.get("worker").value_or(""));
-  stream->show = [worker](const store::Change& change) -> std::optional<json::object> {
+  auto show = [worker](const store::Change& change) -> std::optional<json::object> {
     if (!is_for(change.data, worker)) return {};
     return change.data;
   };
-  co_await serve_watch(context, exchange, std::move(*stream));
+  return serve_watch(
+      context, exchange,
+      {.access = RouteAccess::worker,
+       .kinds = {std::string(model::kAssignmentKind), std::string(model::kPackRequestKind)},
+       .show = std::move(show)});
 }
 
 }  // namespace

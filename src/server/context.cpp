@@ -1,6 +1,7 @@
 #include "server/context.h"
 
 #include "base/ids.h"
+#include "base/log.h"
 
 namespace berth::server {
 namespace {
@@ -11,12 +12,22 @@ Result<json::value> parse_body(const std::string& body) {
   return parse_json(body);
 }
 
-net::Task<> answer(ServerContext& context, RouteAccess access, const ApiHandler& handler,
-                   net::Exchange& exchange) {
-  if (auto allowed = authorise(context, access, exchange.request()); !allowed) {
-    co_await exchange.respond(net::error_response(allowed.error()));
-    co_return;
+Result<void> authorise(const ServerContext& context, RouteAccess access,
+                       const net::Request& request) {
+  if (access == RouteAccess::admin) {
+    BERTH_CHECK(context.access.authenticate_admin(request));
+    return {};
   }
+  if (!equal_constant_time(sha256_hex(request.bearer_token()), context.worker_key_hash)) {
+    return fail(ErrorCode::unauthenticated, "the worker's key is not known here");
+  }
+  return {};
+}
+
+net::Task<> answer(ServerContext& context, RouteAccess access, net::ThreadPool& pool,
+                   const ApiHandler& handler, net::Exchange& exchange) {
+  const bool admitted = co_await admit(context, access, exchange);
+  if (!admitted) co_return;
   const auto body = co_await exchange.read_body();
   if (!body) {
     co_await exchange.respond(net::error_response(body.error()));
@@ -32,9 +43,14 @@ net::Task<> answer(ServerContext& context, RouteAccess access, const ApiHandler&
   auto work = [&context, &handler, request = std::move(request)] {
     return handler(context, request);
   };
-  auto response = co_await net::offload(context.pool, std::move(work));
+  auto response = co_await net::offload(pool, std::move(work));
   if (!response) {
-    co_await exchange.respond(net::error_response(response.error()));
+    const Error& error = response.error();
+    if (http_status(error.code) >= 500) {
+      log_error_sparingly(fmt::format("{} {}: {}", exchange.request().method,
+                                      exchange.request().path, error.to_string()));
+    }
+    co_await exchange.respond(net::error_response(error));
     co_return;
   }
   co_await exchange.respond(std::move(*response));
@@ -50,23 +66,20 @@ std::string ApiRequest::param(std::string_view name) const {
 }
 
 void add_route(net::Router& router, ServerContext& context, RouteAccess access,
-               std::string_view method, std::string_view pattern, ApiHandler handler) {
-  router.add(method, pattern,
-             [&context, access, handler = std::move(handler)](net::Exchange& exchange) {
-               return answer(context, access, handler, exchange);
-             });
+               std::string_view method, std::string_view pattern, ApiHandler handler,
+               net::RouteDoc doc, RoutePool pool) {
+  auto& threads = pool == RoutePool::files ? context.files_pool : context.pool;
+  auto answer_it = [&context, &threads, access,
+                    handler = std::move(handler)](net::Exchange& exchange) {
+    return answer(context, access, threads, handler, exchange);
+  };
+  router.add(method, pattern, std::move(answer_it), std::move(doc));
 }
 
-Result<void> authorise(const ServerContext& context, RouteAccess access,
-                       const net::Request& request) {
-  if (access == RouteAccess::admin) {
-    BERTH_CHECK(context.access.authenticate_admin(request));
-    return {};
-  }
-  if (!equal_constant_time(sha256_hex(request.bearer_token()), context.worker_key_hash)) {
-    return fail(ErrorCode::unauthenticated, "the worker's key is not known here");
-  }
-  return {};
+net::Task<bool> admit(ServerContext& context, RouteAccess access, net::Exchange& exchange) {
+  auto allowed = authorise(context, access, exchange.request());
+  if (!allowed) co_await exchange.respond(net::error_response(allowed.error()));
+  co_return allowed.has_value();
 }
 
 }  // namespace berth::server

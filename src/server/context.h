@@ -9,6 +9,7 @@
 #include "net/thread_pool.h"
 #include "server/access.h"
 #include "server/control_loop.h"
+#include "server/watch_streams.h"
 #include "server/worker_registry.h"
 #include "store/store.h"
 
@@ -20,10 +21,12 @@ namespace berth::server {
 // References to what outlives the server's handlers. All members are thread-safe.
 struct ServerContext {
   store::Store& store;
-  net::ThreadPool& pool;  // for what blocks
+  net::ThreadPool& pool;        // for what blocks
+  net::ThreadPool& files_pool;  // for what waits for the disks of models, here or on workers
   Access& access;
   WorkerRegistry& workers;
   ControlLoop& control;
+  WatchStreams& watches;
   const backends::Registry& backends;
   const Clock& clock;
   DataFolder data;
@@ -46,13 +49,17 @@ using ApiHandler = std::function<Result<net::Response>(ServerContext&, const Api
 // Who may call a route.
 enum class RouteAccess { admin, worker };
 
-// Adds a route whose handler runs on the pool, after the key was checked and the body parsed.
-void add_route(net::Router& router, ServerContext& context, RouteAccess access,
-               std::string_view method, std::string_view pattern, ApiHandler handler);
+// Where a handler runs: a disk that hangs must hold up nothing but what needs it.
+enum class RoutePool { usual, files };
 
-// Whether `request` may use a route; for handlers that stream.
-Result<void> authorise(const ServerContext& context, RouteAccess access,
-                       const net::Request& request);
+// Adds a route whose handler runs on a pool, after the key was checked and the body parsed. `doc`
+// is for the OpenAPI document; routes of the management API have one.
+void add_route(net::Router& router, ServerContext& context, RouteAccess access,
+               std::string_view method, std::string_view pattern, ApiHandler handler,
+               net::RouteDoc doc = {}, RoutePool pool = RoutePool::usual);
+
+// For handlers that stream: true if the request may use the route. False: it has been refused.
+net::Task<bool> admit(ServerContext& context, RouteAccess access, net::Exchange& exchange);
 
 // A body as a described struct; unknown fields are refused.
 template <class T>

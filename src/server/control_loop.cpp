@@ -1,13 +1,12 @@
 #include "server/control_loop.h"
 
 #include "base/ids.h"
+#include "base/log.h"
 #include "server/reconcile.h"
 #include "store/typed.h"
 #include "store/watch.h"
 
 #include <algorithm>
-
-#include <spdlog/spdlog.h>
 
 namespace berth::server {
 namespace {
@@ -39,6 +38,14 @@ model::WorkerView view_of(const model::Worker& worker, const WorkerRegistry& reg
     view.devices.push_back({.device = device, .claimed = {}, .ours = ours});
   }
   return view;
+}
+
+template <class T>
+Result<store::StoredList<T>> list_with_documents(store::Store& store, std::string_view kind,
+                                                 std::map<std::string, json::object>& documents) {
+  BERTH_TRY(auto listing, store.list(kind));
+  for (const auto& document : listing.documents) documents[document.name] = document.data;
+  return store::to_stored<T>(std::move(listing));
 }
 
 }  // namespace
@@ -81,7 +88,8 @@ void ControlLoop::run(const std::stop_token& stop) {
       if (!pass) poke();  // somebody else wrote meanwhile; look again
       continue;
     }
-    spdlog::error("the control loop could not finish a pass: {}", pass.error().to_string());
+    log_error_sparingly(
+        fmt::format("the control loop could not finish a pass: {}", pass.error().to_string()));
     std::unique_lock lock(mutex_);
     woken_.wait_for(lock, stop, kRetry, [] { return false; });
     poked_ = true;
@@ -122,8 +130,10 @@ Result<bool> ControlLoop::run_once() {
   ClusterState state;
   state.now = clock_.system_now();
   BERTH_TRY(auto models, store::list_as<model::Model>(store_, model::kModelKind));
-  BERTH_TRY(auto instances, store::list_as<model::Instance>(store_, model::kInstanceKind));
-  BERTH_TRY(auto assignments, store::list_as<model::Assignment>(store_, model::kAssignmentKind));
+  BERTH_TRY(auto instances, list_with_documents<model::Instance>(store_, model::kInstanceKind,
+                                                                 state.instance_documents));
+  BERTH_TRY(auto assignments, list_with_documents<model::Assignment>(store_, model::kAssignmentKind,
+                                                                     state.assignment_documents));
   BERTH_TRY(const auto workers, store::list_as<model::Worker>(store_, model::kWorkerKind));
   state.models = std::move(models.items);
   state.instances = std::move(instances.items);

@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/ids.h"
 #include "base/json.h"
+#include "process/platform/process_info.h"
 #include "server/access.h"
 
 #include <filesystem>
@@ -32,7 +33,9 @@ Result<std::string> write_new_key(const std::filesystem::path& path) {
 
 }  // namespace
 
-Result<void> write_server_info(const DataFolder& data, const ServerInfo& info) {
+Result<void> write_server_info(const DataFolder& data, ServerInfo info) {
+  const auto process = process::platform::process_info(info.pid);
+  if (process) info.start_time = process->start_time;
   return write_file_atomic(data.server_info(), to_pretty_text(to_json(info)) + "\n", kSecretMode);
 }
 
@@ -40,6 +43,27 @@ Result<ServerInfo> read_server_info(const DataFolder& data) {
   BERTH_TRY(const std::string text, read_file(data.server_info(), 64_KiB));
   BERTH_TRY(const auto value, parse_json(text));
   return from_json<ServerInfo>(value, UnknownMembers::ignore);
+}
+
+std::optional<ServerInfo> find_running_server(const DataFolder& data) {
+  auto info = read_server_info(data);
+  if (!info) return std::nullopt;
+  const auto process = process::platform::process_info(info->pid);
+  if (!process || process->is_zombie()) return std::nullopt;
+  const bool same = info->start_time == 0 || info->start_time == process->start_time;
+  if (!same) return std::nullopt;
+  return std::move(*info);
+}
+
+Error explain_taken(Error error, const DataFolder& data) {
+  if (error.code != ErrorCode::conflict) return error;
+  const auto first = find_running_server(data);
+  const std::string who =
+      first ? fmt::format("another server (process {}, {})", first->pid, first->url)
+            : std::string("another server");
+  return std::move(error).context(
+      "{} uses the data folder {}; stop it, or name another folder with --data", who,
+      data.root.string());
 }
 
 Result<AdminKey> ensure_admin_key(const DataFolder& data, store::Store& store) {

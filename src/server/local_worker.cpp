@@ -11,7 +11,8 @@ namespace berth::server {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{200};
-constexpr std::chrono::milliseconds kLongestPause{10'000};
+// A stop waits for the worker too, so not long.
+constexpr std::chrono::milliseconds kLongestPause{2'000};
 constexpr std::chrono::minutes kHealthy{1};  // a worker that lived this long starts at once again
 constexpr std::chrono::milliseconds kPoll{200};
 

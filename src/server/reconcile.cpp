@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 
 namespace berth::server {
@@ -67,15 +68,45 @@ class Pass {
                                 .message = std::move(message)});
   }
 
+  // Ends it now, requests under way or not.
   void stop(Working& instance, std::string reason) {
     tell(store::EventLevel::info, instance.name, "Stopping", reason);
     enter(instance, InstanceState::stopping, std::move(reason));
     remove_assignments(instance.name);
   }
 
+  // Takes it out of the routes, and lets its worker end it once its requests are answered.
+  void drain(Working& instance, std::string reason) {
+    if (instance.value.state != InstanceState::ready) return stop(instance, std::move(reason));
+    tell(store::EventLevel::info, instance.name, "Draining", reason);
+    enter(instance, InstanceState::stopping, std::move(reason));
+    for (const auto& stored : state_.assignments) {
+      if (stored.value.instance != instance.name || stored.value.drain) continue;
+      model::Assignment assignment = stored.value;
+      assignment.drain = true;
+      decision_.writes.push_back(
+          {.kind = std::string(model::kAssignmentKind),
+           .name = stored.name,
+           .data = document_of(state_.assignment_documents, stored.name, assignment),
+           .expected = stored.revision});
+    }
+  }
+
+  // `value` over what is stored under `name`.
+  template <class T>
+  static json::object document_of(const std::map<std::string, json::object>& stored,
+                                  const std::string& name, const T& value) {
+    const auto found = stored.find(name);
+    if (found == stored.end()) return store::to_data(value);
+    json::object document = found->second;
+    merge_json(document, value);
+    return document;
+  }
+
   void remove_assignments(const std::string& instance) {
     for (const auto& assignment : state_.assignments) {
       if (assignment.value.instance != instance) continue;
+      if (!unassigned_.insert(assignment.name).second) continue;
       decision_.writes.push_back({.kind = std::string(model::kAssignmentKind),
                                   .name = assignment.name,
                                   .data = std::nullopt,
@@ -99,8 +130,9 @@ class Pass {
     const auto live = live_of(deployment.name);
     if (model.value.deleting) {
       for (Working* instance : live) stop(*instance, "the model was removed");
-      return;
     }
+    if (model.value.deleting || deployment.replicas == 0) hasten(deployment.name);
+    if (model.value.deleting) return;
     std::vector<Working*> current;
     std::vector<Working*> old;
     for (Working* instance : live) {
@@ -117,10 +149,23 @@ class Pass {
         return std::tie(a->value.created_at, a->name) < std::tie(b->value.created_at, b->name);
       });
       for (std::size_t i = deployment.replicas; i < current.size(); ++i) {
-        stop(*current[i], "the model was scaled down");
+        const std::string reason = "the model was scaled down";
+        if (deployment.replicas == 0)
+          stop(*current[i], reason);
+        else
+          drain(*current[i], reason);
       }
     }
     for (std::size_t i = current.size(); i < deployment.replicas; ++i) create(model.value);
+  }
+
+  // Ends what is being drained: somebody wants the model to be gone.
+  void hasten(const std::string& model) {
+    for (const auto& instance : instances_) {
+      const bool drains =
+          instance.value.model == model && instance.value.state == InstanceState::stopping;
+      if (drains) remove_assignments(instance.name);
+    }
   }
 
   // Ends instances of an earlier generation: one for each new one that serves; all at once where
@@ -137,7 +182,12 @@ class Pass {
     }
     if (deployment.replicas == 0) may_end = old.size();
     const std::size_t keep = deployment.replicas > may_end ? deployment.replicas - may_end : 0;
-    for (std::size_t i = keep; i < old.size(); ++i) stop(*old[i], "the model was edited");
+    for (std::size_t i = keep; i < old.size(); ++i) {
+      if (deployment.replicas == 0)
+        stop(*old[i], "the model was edited");
+      else
+        drain(*old[i], "the model was edited");
+    }
   }
 
   void create(const model::Model& model) {
@@ -160,9 +210,11 @@ class Pass {
       const bool has_model =
           std::any_of(state_.models.begin(), state_.models.end(),
                       [&](const auto& model) { return model.name == instance.value.model; });
-      if (!has_model && instance.value.state != InstanceState::stopping) {
+      if (has_model) continue;
+      if (instance.value.state == InstanceState::stopping)
+        remove_assignments(instance.name);
+      else
         stop(instance, "its model is gone");
-      }
     }
   }
 
@@ -183,6 +235,7 @@ class Pass {
                                   .name = instance.name,
                                   .data = std::nullopt,
                                   .expected = instance.revision});
+      remove_assignments(instance.name);  // after a drain it is still there
       tell(store::EventLevel::info, instance.name, "Removed", "its engine has ended");
       removed_.push_back(instance.name);
     }
@@ -283,10 +336,11 @@ class Pass {
     std::vector<store::Write> writes;
     for (const auto& instance : instances_) {
       if (!instance.changed) continue;
-      writes.push_back({.kind = std::string(model::kInstanceKind),
-                        .name = instance.name,
-                        .data = store::to_data(instance.value),
-                        .expected = instance.revision});
+      writes.push_back(
+          {.kind = std::string(model::kInstanceKind),
+           .name = instance.name,
+           .data = document_of(state_.instance_documents, instance.name, instance.value),
+           .expected = instance.revision});
     }
     std::move(decision_.writes.begin(), decision_.writes.end(), std::back_inserter(writes));
     decision_.writes = std::move(writes);
@@ -298,6 +352,7 @@ class Pass {
   model::ClusterView view_;
   std::vector<Working> instances_;
   std::vector<std::string> removed_;
+  std::set<std::string> unassigned_;  // assignments that this pass removes
   Decision decision_;
 };
 

@@ -10,6 +10,7 @@
 #include "store/typed.h"
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct ClusterState {
   std::vector<store::Stored<model::Model>> models;
   std::vector<store::Stored<model::Instance>> instances;
   std::vector<store::Stored<model::Assignment>> assignments;
+  // The instances and assignments as they are stored, by name: what a newer version wrote into them
+  // and we do not know is kept.
+  std::map<std::string, json::object> instance_documents;
+  std::map<std::string, json::object> assignment_documents;
   model::ClusterView view;  // workers with what is used, without claims of ours
   // The revision up to which a worker has taken in its assignments, and the instances that it still
   // has; a worker that is not here has not spoken.

@@ -64,12 +64,14 @@ class World {
     ADD_FAILURE() << "the controllers do not come to rest";
   }
 
-  // Every assigned instance says that it serves; the worker has forgotten the others.
+  // Every assigned instance says that it serves; the worker has forgotten the others, and those
+  // that it was to drain.
   void obey() {
     auto& progress = state_.progress["w1"];
     progress.revision = revision_;
     progress.instances.clear();
     for (const auto& assignment : state_.assignments) {
+      if (assignment.value.drain) continue;
       progress.instances.push_back(assignment.value.instance);
       for (auto& instance : state_.instances) {
         const bool starts = instance.name == assignment.value.instance &&
@@ -249,6 +251,110 @@ TEST(Reconcile, AnEditWithoutRoomReplacesTheOldOne) {
   ASSERT_EQ(world.state().instances.size(), 1U);
   EXPECT_EQ(world.state().instances[0].value.model_generation, 2U);
   EXPECT_EQ(world.count(InstanceState::ready), 1U);
+}
+
+TEST(Reconcile, AnInstanceThatServesIsDrainedWhenItIsScaledAway) {
+  World world;
+  world.put(make_model("chat", 2));
+  world.settle();
+  world.obey();
+  world.put(make_model("chat", 1));
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::stopping), 1U);
+  ASSERT_EQ(world.state().assignments.size(), 2U) << "its requests are still being answered";
+  EXPECT_EQ(std::ranges::count_if(world.state().assignments,
+                                  [](const auto& item) { return item.value.drain; }),
+            1);
+  world.obey();
+  world.settle();
+  EXPECT_EQ(world.state().instances.size(), 1U);
+  EXPECT_EQ(world.state().assignments.size(), 1U);
+}
+
+TEST(Reconcile, AnEditDrainsTheOldOneOnceTheNewOneServes) {
+  World world;
+  auto model = make_model("chat", 1);
+  world.put(model);
+  world.settle();
+  world.obey();
+  model.generation = 2;
+  world.put(model);
+  world.settle();
+  for (const auto& item : world.state().assignments) EXPECT_FALSE(item.value.drain);
+  world.obey();
+  world.settle();
+  ASSERT_EQ(world.state().assignments.size(), 2U);
+  EXPECT_TRUE(world.state().assignments[0].value.drain != world.state().assignments[1].value.drain);
+  EXPECT_EQ(world.count(InstanceState::ready), 1U);
+}
+
+TEST(Reconcile, WhatIsBeingDrainedEndsAtOnceWhenTheModelIsRemovedOrStopped) {
+  for (const bool removed : {true, false}) {
+    World world;
+    auto model = make_model("chat", 2);
+    world.put(model);
+    world.settle();
+    world.obey();
+    model.deployment.replicas = 1;
+    world.put(model);
+    world.settle();
+    ASSERT_EQ(world.state().assignments.size(), 2U);
+    model.deleting = removed;
+    model.deployment.replicas = removed ? 1 : 0;
+    world.put(model);
+    world.settle();
+    EXPECT_TRUE(world.state().assignments.empty()) << removed;
+    world.obey();
+    world.settle();
+    EXPECT_TRUE(world.state().instances.empty()) << removed;
+  }
+}
+
+TEST(Reconcile, KeepsWhatANewerVersionWroteIntoADocument) {
+  World world;
+  world.put(make_model("chat", 2));
+  world.settle();
+  world.obey();
+  auto& state = world.state();
+  for (const auto& item : state.instances) {
+    auto document = store::to_data(item.value);
+    document["of_tomorrow"] = 7;
+    state.instance_documents[item.name] = std::move(document);
+  }
+  for (const auto& item : state.assignments) {
+    auto document = store::to_data(item.value);
+    document["of_tomorrow"] = 8;
+    state.assignment_documents[item.name] = std::move(document);
+  }
+  world.put(make_model("chat", 1));
+  const Randomness random{.new_id = [] { return std::string("x"); },
+                          .new_key = [] { return std::string("key"); }};
+  const auto decision = reconcile(state, backends::builtin_backends(), random);
+  ASSERT_EQ(decision.writes.size(), 2U);
+  EXPECT_EQ(decision.writes[0].data->at("state"), "stopping");
+  EXPECT_EQ(decision.writes[0].data->at("of_tomorrow"), 7);
+  EXPECT_EQ(decision.writes[1].data->at("drain"), true);
+  EXPECT_EQ(decision.writes[1].data->at("of_tomorrow"), 8);
+}
+
+TEST(Reconcile, DecidesTheSameWhenTheClockIsSetBack) {
+  World world;
+  world.state().now = SystemTime(std::chrono::hours(24 * 365 * 50));
+  world.put(make_model("chat", 1));
+  world.settle();
+  world.obey();
+  world.state().now = SystemTime(std::chrono::hours(24 * 365 * 20));
+  world.settle();
+  EXPECT_EQ(world.count(InstanceState::ready), 1U);
+  world.put(make_model("chat", 2));
+  world.settle();
+  world.obey();
+  EXPECT_EQ(world.count(InstanceState::ready), 2U);
+  world.put(make_model("chat", 1));
+  world.settle();
+  world.obey();
+  world.settle();
+  EXPECT_EQ(world.state().instances.size(), 1U);
 }
 
 TEST(Reconcile, AnInstanceWithoutItsModelIsEnded) {

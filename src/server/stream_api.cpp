@@ -29,20 +29,11 @@ std::optional<json::object> show(const store::Change& change) {
 }
 
 net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
-  auto allowed = authorise(context, RouteAccess::admin, exchange.request());
-  if (!allowed) {
-    co_await exchange.respond(net::error_response(allowed.error()));
-    co_return;
-  }
-  auto stream = read_watch_request(
-      exchange.request(), {std::string(model::kModelKind), std::string(model::kInstanceKind),
-                           std::string(model::kWorkerKind)});
-  if (!stream) {
-    co_await exchange.respond(net::error_response(stream.error()));
-    co_return;
-  }
-  stream->show = show;
-  co_await serve_watch(context, exchange, std::move(*stream));
+  return serve_watch(context, exchange,
+                     {.access = RouteAccess::admin,
+                      .kinds = {std::string(model::kModelKind), std::string(model::kInstanceKind),
+                                std::string(model::kWorkerKind)},
+                      .show = show});
 }
 
 // Where the log of an instance can be read.
@@ -82,11 +73,8 @@ net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
 }
 
 net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
-  auto allowed = authorise(context, RouteAccess::admin, exchange.request());
-  if (!allowed) {
-    co_await exchange.respond(net::error_response(allowed.error()));
-    co_return;
-  }
+  const bool admitted = co_await admit(context, RouteAccess::admin, exchange);
+  if (!admitted) co_return;
   const std::string name(exchange.param("name"));
   auto source = co_await net::offload(context.pool, [&] { return find_log_source(context, name); });
   if (!source) {
@@ -111,9 +99,22 @@ net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
 
 void add_stream_routes(net::Router& router, ServerContext& context) {
   router.add("GET", "/api/v1/watch",
-             [&context](net::Exchange& exchange) { return watch(context, exchange); });
+             [&context](net::Exchange& exchange) { return watch(context, exchange); },
+             {.summary = "Changes as server-sent events: put, delete, bookmark",
+              .tag = "watch",
+              .query = {{"kinds", "of documents, with commas: model, instance, worker; all"},
+                        {"since", "a revision; changes after it are told", "integer"}},
+              .headers = {{"Last-Event-ID", "the last revision that was seen; wins over since"}},
+              .content_type = "text/event-stream"});
   router.add("GET", "/api/v1/instances/{name}/logs",
-             [&context](net::Exchange& exchange) { return logs(context, exchange); });
+             [&context](net::Exchange& exchange) { return logs(context, exchange); },
+             {.summary = "What the instance's engine wrote",
+              .tag = "instances",
+              .query = {{"tail", "only so many of the last lines", "integer"},
+                        {"attempt", "of this attempt; the last one", "integer"},
+                        {"previous", "of the attempt before the last one", "boolean"},
+                        {"follow", "goes on as more is written", "boolean"}},
+              .content_type = "text/plain; charset=utf-8"});
 }
 
 }  // namespace berth::server

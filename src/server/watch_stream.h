@@ -1,9 +1,15 @@
 // The watch over HTTP: one stream of server-sent events for changes of documents.
 //
-//   put, delete   id: the revision; data: {"kind","name","revision","object"}
-//   bookmark      id: everything up to here has been told; every 15 s
+//   put, delete   id: the revision; data: {"kind","name","revision","object"}; a delete carries the
+//                 last object
+//   bookmark      id: everything up to here has been told; data: {"revision"}. Comes when nothing
+//                 else did for 15 s, so that a quiet watcher is not left behind by other kinds
 //
-// A revision that is no longer kept answers 410 with code "revision_compacted": list again.
+// A revision that is no longer kept, or that this store has not reached (it was restored), answers
+// 410 with code "revision_compacted": list again.
+//
+// Changes are fetched as the client takes them, so a watcher holds little memory. One that takes
+// nothing for 5 s while more than 1 MiB waits for it is cut; it resumes from the last id it saw.
 #pragma once
 
 #include "net/exchange.h"
@@ -16,19 +22,15 @@
 
 namespace berth::server {
 
-struct WatchStream {
-  std::vector<std::string> kinds;
-  store::Revision since = 0;
+struct WatchRules {
+  RouteAccess access = RouteAccess::admin;
+  std::vector<std::string> kinds;  // that may be watched here; all of them unless `kinds` chooses
   // How a document looks to this watcher; nullopt leaves the change out.
   std::function<std::optional<json::object>(const store::Change&)> show;
 };
 
-// The kinds and the revision that a request asks for (`kinds`, `since`, or Last-Event-ID). Fails
-// with invalid_parameter; kinds that are not in `allowed` are refused by name.
-Result<WatchStream> read_watch_request(const net::Request& request,
-                                       const std::vector<std::string>& allowed);
-
-// Serves the stream until the client leaves or the server stops.
-net::Task<> serve_watch(ServerContext& context, net::Exchange& exchange, WatchStream stream);
+// Answers a request for a watch (`kinds`, `since` or Last-Event-ID): with the stream, until the
+// client leaves or the server stops, or with why there is none.
+net::Task<> serve_watch(ServerContext& context, net::Exchange& exchange, WatchRules rules);
 
 }  // namespace berth::server

@@ -63,6 +63,19 @@ std::optional<Changes> RecentChanges::since(Revision since, const std::vector<st
   return std::move(collector).finish(newest_);
 }
 
+bool RecentChanges::is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) {
+  const std::lock_guard lock(mutex_);
+  const Revision floor = newest_ - changes_.size();
+  if (since < floor) return true;
+  const ChangeCollector collector(kinds, 1);
+  Bytes behind;
+  for (auto i = static_cast<std::size_t>(since - floor); i < changes_.size(); ++i) {
+    if (collector.wants(changes_[i].change.kind)) behind += Bytes{changes_[i].size};
+    if (behind > limit) return true;
+  }
+  return false;
+}
+
 Revision RecentChanges::newest() {
   const std::lock_guard lock(mutex_);
   return newest_;

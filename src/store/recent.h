@@ -54,6 +54,9 @@ class RecentChanges {
   // Nullopt if the ring can not answer: `since` is before what it holds, or after.
   std::optional<Changes> since(Revision since, const std::vector<std::string>& kinds,
                                std::size_t limit);
+  // Whether more than `limit` of JSON of these kinds came after `since`. Also true where `since` is
+  // before what it holds.
+  bool is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit);
   Revision newest();
 
  private:

@@ -1,7 +1,6 @@
 #include "store/sqlite.h"
 
 #include <chrono>
-#include <climits>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -12,22 +11,47 @@ namespace {
 // Only another program can hold the database: a backup, a person with a shell.
 constexpr std::chrono::milliseconds kBusyTimeout(5000);
 
-Error make_sqlite_error(sqlite3* handle, int code, const std::filesystem::path& path) {
-  const int extended = handle != nullptr ? sqlite3_extended_errcode(handle) : code;
-  const char* text = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+bool is_write_failure(int extended) {
+  return extended == SQLITE_IOERR_WRITE || extended == SQLITE_IOERR_FSYNC ||
+         extended == SQLITE_IOERR_DIR_FSYNC || extended == SQLITE_IOERR_TRUNCATE;
+}
+
+Error io_error(sqlite3* handle, const std::filesystem::path& path, bool in_service) {
+  const int extended = sqlite3_extended_errcode(handle);
+  const bool unwritable = is_write_failure(extended);
+  auto what = unwritable ? fmt::format(
+                               "the disk that holds {} can not be written ({}, SQLite code "
+                               "{}), and nothing was changed: look at the system's log",
+                               path.string(), sqlite3_errmsg(handle), extended)
+                         : fmt::format("the database {}: {} (SQLite code {})", path.string(),
+                                       sqlite3_errmsg(handle), extended);
+  // SQLite does not always keep the system's reason.
+  const int system = sqlite3_system_errno(handle);
+  Error error =
+      system == 0 ? make_error(ErrorCode::io, "{}", what) : errno_error(system, std::move(what));
+  if (unwritable && in_service) error.code = ErrorCode::unavailable;
+  if (extended == SQLITE_CANTOPEN) error.causes.emplace_back("check its owner and its mode");
+  return error;
+}
+
+Error make_sqlite_error(sqlite3* handle, int code, const std::filesystem::path& path,
+                        bool in_service) {
+  const char* text = sqlite3_errmsg(handle);
   switch (code & 0xff) {
     case SQLITE_FULL:
-      return make_error(ErrorCode::io, "the disk that holds {} is full: free some space",
+      return make_error(in_service ? ErrorCode::unavailable : ErrorCode::io,
+                        "the disk that holds {} is full, and nothing was changed: free some space",
                         path.string());
     case SQLITE_READONLY:
-      return make_error(ErrorCode::io, "{} can not be written ({}): check its owner and its mode",
+      return make_error(in_service ? ErrorCode::unavailable : ErrorCode::io,
+                        "{} can not be written ({}): check its disk, its owner and its mode",
                         path.string(), text);
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return make_error(ErrorCode::corrupt,
-                        "the database {} is damaged ({}): restore a copy of it, or move it away to "
-                        "begin anew",
-                        path.string(), text);
+    case SQLITE_NOTADB: {
+      auto error = damaged_error(path, text);
+      if (in_service) error.code = ErrorCode::internal;
+      return error;
+    }
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return make_error(ErrorCode::unavailable, "the database {} is locked by another program",
@@ -36,20 +60,24 @@ Error make_sqlite_error(sqlite3* handle, int code, const std::filesystem::path& 
     case SQLITE_IOERR:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-    case SQLITE_NOMEM: {
-      const int system = handle != nullptr ? sqlite3_system_errno(handle) : 0;
-      auto what =
-          fmt::format("the database {}: {} (SQLite code {})", path.string(), text, extended);
-      if (system != 0) return errno_error(system, std::move(what));
-      return make_error(ErrorCode::io, "{}", what);
-    }
+    case SQLITE_NOMEM:
+      return io_error(handle, path, in_service);
     default:
       return make_error(ErrorCode::internal, "the database {}: {} (SQLite code {})", path.string(),
-                        text, extended);
+                        text, sqlite3_extended_errcode(handle));
   }
 }
 
 }  // namespace
+
+Error damaged_error(const std::filesystem::path& path, std::string_view why) {
+  return make_error(
+      ErrorCode::corrupt,
+      "the database {0} is damaged: {1}. It has been left as it is. Ways back: put back a copy of "
+      "it (and take {0}-wal away); or get out what can be read, with .recover in a shell of SQLite "
+      "that has it; or move it and {0}-wal away to begin anew",
+      path.string(), why);
+}
 
 void Query::Reset::operator()(sqlite3_stmt* statement) const {
   sqlite3_reset(statement);  // repeats the error of the last step, which has been told
@@ -60,7 +88,7 @@ Result<bool> Query::step() {
   const int code = sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  return fail(make_sqlite_error(sqlite3_db_handle(statement_.get()), code, *path_));
+  return fail(connection_->error(code));
 }
 
 Result<void> Query::run() {
@@ -81,7 +109,7 @@ std::string_view Query::text(int column) const {
 
 Result<void> Query::check_bind(int code) const {
   if (code == SQLITE_OK) return {};
-  return fail(make_sqlite_error(sqlite3_db_handle(statement_.get()), code, *path_));
+  return fail(connection_->error(code));
 }
 
 Result<void> Query::bind(int parameter, std::int64_t value) {
@@ -99,12 +127,27 @@ Result<void> Query::bind(int parameter, std::string_view value) {
 }
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path& path) {
+  return open(path, path.string(), SQLITE_OPEN_READWRITE);
+}
+
+Result<std::unique_ptr<Connection>> Connection::open_without_log(
+    const std::filesystem::path& path) {
+  std::string uri = "file:";
+  for (const char c : path.string()) {
+    const bool special = c == '%' || c == '?' || c == '#';
+    uri += special ? fmt::format("%{:02x}", c) : std::string(1, c);
+  }
+  return open(path, uri + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+}
+
+Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path& path,
+                                                     const std::string& name, int flags) {
   sqlite3* handle = nullptr;
   // One thread at a time by our own lock: SQLite's is not needed.
-  const int code =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  if (handle == nullptr) return fail(ErrorCode::internal, "no memory to open {}", path.string());
   if (code != SQLITE_OK) {
-    auto error = make_sqlite_error(handle, code, path);
+    auto error = make_sqlite_error(handle, code, path, false);
     sqlite3_close(handle);
     return fail(std::move(error));
   }
@@ -125,7 +168,7 @@ Connection::~Connection() {
 
 Result<void> Connection::run(const std::string& sql) {
   const int code = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
-  if (code != SQLITE_OK) return fail(make_sqlite_error(handle_, code, path_));
+  if (code != SQLITE_OK) return fail(error(code));
   return {};
 }
 
@@ -135,22 +178,26 @@ Result<Query> Connection::prepare(std::string_view sql) {
     sqlite3_stmt* statement = nullptr;
     const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-    if (code != SQLITE_OK) return fail(make_sqlite_error(handle_, code, path_));
+    if (code != SQLITE_OK) return fail(error(code));
     found = statements_.emplace(std::string(sql), statement).first;
   }
-  return Query(found->second, &path_);
+  return Query(found->second, this);
 }
 
 Result<std::int64_t> Connection::integer(std::string_view sql) {
   BERTH_TRY(Query query, prepare(sql));
   BERTH_TRY(const bool row, query.step());
-  if (!row)
-    return fail(ErrorCode::corrupt, "the database {} lacks a row of its own", path_.string());
+  if (!row) return fail(damaged_error(path_, "it lacks a row of its own"));
   return query.integer(0);
 }
 
-void Connection::checkpoint_on_close() {
+void Connection::begin_service() {
+  in_service_ = true;
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+}
+
+Error Connection::error(int code) const {
+  return make_sqlite_error(handle_, code, path_, in_service_);
 }
 
 bool Connection::read_only() const { return sqlite3_db_readonly(handle_, "main") == 1; }

@@ -15,11 +15,16 @@
 
 namespace berth::store::sqlite {
 
+class Connection;
+
+// That the database at `path` is damaged, and the ways back.
+Error damaged_error(const std::filesystem::path& path, std::string_view why);
+
 // A statement in use; reset and back in its connection's cache when it goes. Move-only.
 class Query {
  public:
-  Query(sqlite3_stmt* statement, const std::filesystem::path* path)
-      : statement_(statement), path_(path) {}
+  Query(sqlite3_stmt* statement, const Connection* connection)
+      : statement_(statement), connection_(connection) {}
 
   // True: a row to read. False: done.
   Result<bool> step();
@@ -43,15 +48,17 @@ class Query {
   [[nodiscard]] Result<void> check_bind(int code) const;
 
   std::unique_ptr<sqlite3_stmt, Reset> statement_;
-  const std::filesystem::path* path_;
+  const Connection* connection_;
 };
 
 // A connection. One thread at a time; its address must not change while queries are in use.
 class Connection {
  public:
   // The file must exist. A closing connection does not move the write-ahead log into the database
-  // until `checkpoint_on_close` allows it, so that a file that is refused stays as it is.
+  // until `begin_service` allows it, so that a file that is refused stays as it is.
   static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& path);
+  // Reads the file alone, without its log and without a lock: a look that leaves no trace.
+  static Result<std::unique_ptr<Connection>> open_without_log(const std::filesystem::path& path);
 
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -74,17 +81,25 @@ class Connection {
   // The first column of the first row: for pragmas and counts.
   Result<std::int64_t> integer(std::string_view sql);
 
-  void checkpoint_on_close();
+  // The file is good. From now on a failure is one of a server that runs (ErrorCode: unavailable
+  // where the disk is full or read-only, internal where the file is damaged), and the log is moved
+  // into the database when the connection closes.
+  void begin_service();
+  // The error of the last call, whose result was `code`.
+  [[nodiscard]] Error error(int code) const;
   [[nodiscard]] bool read_only() const;
   [[nodiscard]] bool in_transaction() const;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
   Connection(sqlite3* handle, std::filesystem::path path);
+  static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& path,
+                                                  const std::string& name, int flags);
   Result<Query> prepare(std::string_view sql);
 
   sqlite3* handle_;
   std::filesystem::path path_;
+  bool in_service_ = false;
   std::map<std::string, sqlite3_stmt*, std::less<>> statements_;
 };
 

@@ -13,7 +13,7 @@ Result<json::object> read_data(std::string_view kind, std::string_view name,
                                std::string_view text) {
   auto value = parse_json(text);
   if (value && value->is_object()) return std::move(value->get_object());
-  return fail(ErrorCode::corrupt, "the stored {} {} is no JSON object{}", kind, name,
+  return fail(ErrorCode::internal, "the stored {} {} is no JSON object{}", kind, name,
               value ? std::string() : ": " + value.error().to_string());
 }
 
@@ -123,6 +123,10 @@ Result<Changes> SqliteStore::changes_since(Revision since, const std::vector<std
     collector.add(std::move(change), size);
   }
   return std::move(collector).finish(newest);
+}
+
+bool SqliteStore::is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) {
+  return recent_.is_behind(since, kinds, limit);
 }
 
 Result<Revision> SqliteStore::revision() { return recent_.newest(); }

@@ -147,7 +147,8 @@ Result<void> SqliteStore::prune(Log& log, std::size_t keep) {
       while (too_much()) {
         BERTH_TRY(const bool row, oldest.step());
         if (!row)
-          return fail(ErrorCode::corrupt, "the changes of {} have a gap", writer_->path().string());
+          return fail(ErrorCode::internal, "the changes of {} have a gap",
+                      writer_->path().string());
         log.compacted = static_cast<Revision>(oldest.integer(0));
         log.bytes -= static_cast<std::uint64_t>(oldest.integer(1));
       }
@@ -233,8 +234,7 @@ Result<SqliteStore::Log> read_log(Connection& connection) {
   BERTH_TRY(const auto count, connection.integer("SELECT COUNT(*) FROM changes"));
   BERTH_TRY(const auto bytes, connection.integer("SELECT COALESCE(SUM(size), 0) FROM changes"));
   if (revision - compacted != count) {
-    return fail(ErrorCode::corrupt, "the changes of {} have a gap: restore a copy of it",
-                connection.path().string());
+    return fail(damaged_error(connection.path(), "its log of changes has a gap"));
   }
   return SqliteStore::Log{.revision = static_cast<Revision>(revision),
                           .compacted = static_cast<Revision>(compacted),
@@ -257,7 +257,7 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::filesystem::path& path,
   BERTH_CHECK(sqlite::make_indexes(*writer, options.indexed_fields));
   BERTH_TRY(const auto log, sqlite::read_log(*writer));
   BERTH_TRY(auto reader, sqlite::Connection::open(path));
-  reader->checkpoint_on_close();
+  reader->begin_service();
   BERTH_CHECK(reader->run("PRAGMA query_only = 1"));
   return std::make_unique<sqlite::SqliteStore>(std::move(lock), std::move(writer),
                                                std::move(reader), log, std::move(options));

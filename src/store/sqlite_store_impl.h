@@ -39,6 +39,7 @@ class SqliteStore final : public Store {
   Result<std::vector<Revision>> commit(std::vector<Write> writes) override;
   Result<Changes> changes_since(Revision since, const std::vector<std::string>& kinds,
                                 std::size_t limit) override;
+  bool is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) override;
   std::unique_ptr<Watch> watch(std::vector<std::string> kinds, Revision since,
                                std::function<void(Revision)> on_change) override;
   Result<Revision> revision() override;

@@ -107,6 +107,69 @@ TEST_F(SqliteStoreTest, ALogWithoutItsDatabaseIsKept) {
   EXPECT_EQ(read_file(database_.path().string() + "-wal").value(), "precious");
 }
 
+// The log that a process leaves which is killed.
+void leave_log(const fs::path& path) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto store = open_sqlite(path);
+    const bool put = store && (*store)->put("model", "left in the log", {{"x", 1}});
+    ::_exit(put ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_EQ(status, 0);
+  ASSERT_GT(fs::file_size(path.string() + "-wal"), 0u);
+}
+
+TEST_F(SqliteStoreTest, ALogOfAnotherDatabaseIsRefused) {
+  const SqliteTestDatabase other;
+  leave_log(other.path());
+  leave_log(database_.path());
+  const std::string log = database_.path().string() + "-wal";
+  fs::copy_file(other.path().string() + "-wal", log, fs::copy_options::overwrite_existing);
+  const std::string before = read_file(log).value();
+  expect_refused(ErrorCode::corrupt, "damaged");
+  EXPECT_EQ(read_file(log).value(), before);
+}
+
+TEST_F(SqliteStoreTest, ALogWithADamagedHeadIsRefused) {
+  leave_log(database_.path());
+  const fs::path log = database_.path().string() + "-wal";
+  for (const std::streamoff at : {0, 9, 17, 31}) {
+    const std::string before = read_file(log).value();
+    std::fstream(log, std::ios::in | std::ios::out | std::ios::binary).seekp(at).put('\x5a');
+    const std::string damaged = read_file(log).value();
+    ASSERT_NE(damaged, before);
+    expect_refused(ErrorCode::corrupt, "does not begin as one");
+    EXPECT_EQ(read_file(log).value(), damaged);
+    std::ofstream(log, std::ios::binary | std::ios::trunc) << before;
+  }
+  EXPECT_EQ(open().value()->list("model")->documents.size(), 1u);
+}
+
+TEST_F(SqliteStoreTest, DamageIsOfTheServerOnceItRuns) {
+  fill();
+  const auto store = open();
+  ASSERT_TRUE(store);
+  overwrite(4096 * 3, std::string(4096 * 100, '\x5a'));
+  const auto listing = (*store)->list("model");
+  ASSERT_FALSE(listing);
+  EXPECT_EQ(listing.error().code, ErrorCode::internal);
+  EXPECT_THAT(listing.error().message, HasSubstr("damaged"));
+  EXPECT_THAT(listing.error().message, HasSubstr(".recover"));
+}
+
+TEST_F(SqliteStoreTest, TellsWhoIsFarBehind) {
+  const auto store = open();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE((*store)->put("model", "a", {{"x", std::string(1000, 'x')}}));
+  }
+  EXPECT_TRUE((*store)->is_behind(0, {"model"}, 2500_B));
+  EXPECT_FALSE((*store)->is_behind(0, {"worker"}, 2500_B));
+  EXPECT_FALSE((*store)->is_behind(1, {}, 2500_B));
+  EXPECT_FALSE((*store)->is_behind(3, {}, 0_B));
+}
+
 TEST_F(SqliteStoreTest, ADatabaseOfAnotherProgramIsRefused) {
   std::ofstream(database_.path()).close();
   {
@@ -190,7 +253,7 @@ TEST_F(SqliteStoreTest, AWriteThatDoesNotFitLeavesWhatWasThere) {
   std::signal(SIGXFSZ, handler);
 
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::io);
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
   EXPECT_THAT(refused.error().message, HasSubstr(database_.path().string()));
   EXPECT_EQ(changes->changes.size(), 1u);
   EXPECT_EQ(document->data.at("x"), 1);

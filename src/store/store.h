@@ -5,8 +5,9 @@
 // any two writes. A caller that read revision R and writes with `expected` = R either changes what
 // it saw or gets `conflict`. The store knows nothing of what documents mean.
 //
-// Ways to fail that every call has: io (disk full, read-only, gone; nothing is half done), corrupt
-// (the database is damaged), unavailable (locked for too long). Others stand beside each call.
+// Ways to fail that every call has: unavailable (the disk is full or read-only, or the database is
+// locked for too long: try again), io (the disk fails otherwise), internal (the database has been
+// damaged). Nothing is ever half done. Others stand beside each call.
 #pragma once
 
 #include "base/bytes.h"
@@ -109,6 +110,10 @@ class Store {
   // kept, or if this store has not reached `since` (it was restored): list again.
   virtual Result<Changes> changes_since(Revision since, const std::vector<std::string>& kinds,
                                         std::size_t limit) = 0;
+
+  // Whether changes of more than `limit` of JSON came after `since`, or changes that only the disk
+  // still has. Never blocks on the disk.
+  virtual bool is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) = 0;
 
   // Subscribes to changes after `since`; see watch.h. `on_change` may be empty. It gets the newest
   // revision, at once if there is something to fetch already, then after each commit that touches

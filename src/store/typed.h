@@ -30,13 +30,13 @@ struct StoredList {
   Revision revision = 0;         // watch from here
 };
 
-// A document's data as a T. Fails with corrupt, naming the document and the member.
+// A document's data as a T. Fails with internal, naming the document and the member.
 template <class T>
 Result<T> read_as(std::string_view kind, std::string_view name, const json::object& data) {
   auto value = from_json<T>(json::value(data), UnknownMembers::ignore);
   if (value) return std::move(*value);
   Error error = std::move(value).error();
-  error.code = ErrorCode::corrupt;
+  error.code = ErrorCode::internal;
   return fail(std::move(error).context("the stored {} {} can not be read", kind, name));
 }
 

@@ -46,10 +46,10 @@ TEST_F(TypedTest, ListsWithTheRevisionToWatchFrom) {
 TEST_F(TypedTest, ADocumentOfAnotherShapeIsNamed) {
   ASSERT_TRUE(store_.put("item", "a", {{"number", "many"}}));
   const auto error = get_as<Item>(store_, "item", "a").error();
-  EXPECT_EQ(error.code, ErrorCode::corrupt);
+  EXPECT_EQ(error.code, ErrorCode::internal);
   EXPECT_THAT(error.to_string(), HasSubstr("item a"));
   EXPECT_THAT(error.to_string(), HasSubstr("number"));
-  EXPECT_EQ(list_as<Item>(store_, "item").error().code, ErrorCode::corrupt);
+  EXPECT_EQ(list_as<Item>(store_, "item").error().code, ErrorCode::internal);
 }
 
 TEST_F(TypedTest, AnUpdateKeepsMembersThatItDoesNotKnow) {

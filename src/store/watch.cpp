@@ -56,6 +56,8 @@ Result<Changes> Watch::next(std::size_t limit) {
   return changes;
 }
 
+bool Watch::is_behind(Bytes limit) const { return store_.is_behind(position_, kinds_, limit); }
+
 bool Watch::wait_until(SteadyTime deadline) {
   std::unique_lock lock(mutex_);
   woken_.wait_until(lock, deadline, [this] { return interrupted_ || announced_ > position_; });

@@ -62,6 +62,10 @@ class Watch {
   // watch is of no more use. The first call tells whether the `since` of the watch is still good.
   Result<Changes> next(std::size_t limit = 1000);
 
+  // Whether more than `limit` of JSON waits to be fetched, or what only the disk still has. Does
+  // not block on the disk.
+  [[nodiscard]] bool is_behind(Bytes limit) const;
+
   // Waits until there may be something to fetch. False: the deadline passed, or interrupted.
   bool wait_until(SteadyTime deadline);
 

@@ -5,6 +5,7 @@
 #include "net/server.h"
 #include "process/memory_usage.h"
 #include "process/process_table.h"
+#include "worker/file_service.h"
 #include "worker/identity.h"
 #include "worker/log_service.h"
 #include "worker/member.h"
@@ -186,7 +187,8 @@ class Agent {
     }
   }
 
-  // To be ended, like the rest, by whoever calls this.
+  // Makes what an earlier agent left this one's: what it runs is then ended like the rest, even
+  // where no server has spoken of it yet.
   void adopt_leftovers() {
     for (const auto& [name, assignment] : std::exchange(leftovers_, {})) add_member(assignment);
   }
@@ -254,12 +256,16 @@ class Agent {
     changed_->wake();
   }
 
+  // Takes an assignment up, or what changed of it.
   void add_member(const model::Assignment& assignment) {
+    if (leaving_) return;
     const std::string name = name_of(assignment);
-    if (leaving_ || members_.contains(name)) return;
-    auto member = std::make_shared<Member>(member_context_, assignment, context_.get_executor());
-    members_.emplace(name, member);
-    spawn(run_member(name, member));
+    auto& member = members_[name];
+    if (!member) {
+      member = std::make_shared<Member>(member_context_, assignment, context_.get_executor());
+      spawn(run_member(name, member));
+    }
+    if (assignment.drain) member->drain();
   }
 
   net::Task<> run_member(std::string name, std::shared_ptr<Member> member) {
@@ -307,7 +313,7 @@ class Agent {
   net::Task<Result<void>> send_reports() {
     for (;;) {
       const bool is_change = co_await changed_->wait(kReportEvery);
-      if (!joined_) continue;
+      if (!joined_ || is_looking()) continue;
       if (!is_change) co_await measure();
       co_await proxy_->set_routes(proxy_routes());
       auto report = make_report();
@@ -328,6 +334,13 @@ class Agent {
                         .engine_key = member->assignment().engine_key});
     }
     return routes;
+  }
+
+  // Whether a member still looks for the engine that an earlier agent left; it ends within seconds,
+  // with a wake-up.
+  [[nodiscard]] bool is_looking() const {
+    return std::any_of(members_.begin(), members_.end(),
+                       [](const auto& entry) { return !entry.second->is_settled(); });
   }
 
   // What the engines' processes take now.
@@ -443,6 +456,8 @@ Result<void> run_agent(const AgentOptions& options) {
   LogService logs{.data = options.data, .pool = pool, .access_key = random_key()};
   net::Router router;
   add_log_routes(router, logs);
+  FileService files(logs.access_key);
+  add_file_routes(router, files);
   BERTH_TRY(const auto listener,
             net::Server::listen({.address = {"127.0.0.1", 0}, .contexts = {&context}},
                                 std::move(router)));

@@ -1,14 +1,14 @@
 #include "worker/member.h"
 
-#include "base/files.h"
-#include "engines/runtime.h"
 #include "net/client.h"
+#include "net/thread_pool.h"
+#include "process/cpu_time.h"
+#include "worker/engine_questions.h"
 #include "worker/likely_cause.h"
+#include "worker/liveness.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <sstream>
-#include <sys/stat.h>
+#include <csignal>
 
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <spdlog/spdlog.h>
@@ -18,70 +18,27 @@ namespace berth::worker {
 namespace {
 
 using model::InstanceState;
-using process::ShimPhase;
 
 constexpr std::chrono::milliseconds kFirstBackoff{500};
 constexpr std::chrono::seconds kLongestBackoff{60};
 constexpr std::chrono::minutes kHealthyWhile{2};  // after it, failures count from 0 again
 constexpr std::chrono::milliseconds kProbePause{150};
 constexpr std::chrono::seconds kIdlePause{15};
-constexpr std::chrono::seconds kShimPatience{10};
-constexpr std::chrono::seconds kEndPatience{5};  // beyond the engine's own grace
-constexpr std::size_t kLastLines = 20;
-constexpr net::ClientDeadlines kProbeDeadlines{.connect = std::chrono::seconds(1),
-                                               .head = std::chrono::seconds(2),
-                                               .idle = std::chrono::seconds(2)};
-
-std::vector<std::string> to_lines(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    if (!line.empty()) lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
-// The file is there as the server saw it.
-Result<void> check_files(const model::ModelProfile& profile) {
-  for (const auto& file : profile.files) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(file.path, error);
-    if (error) {
-      return fail(ErrorCode::not_found, "the model's file {} is not there on this worker: {}",
-                  file.path, error.message());
-    }
-    if (size != file.size.count) {
-      return fail(
-          ErrorCode::conflict,
-          "the model's file {} has {} bytes on this worker, but had {} when it was deployed",
-          file.path, size, file.size.count);
-    }
-  }
-  return {};
-}
-
-Result<void> write_files(const model::LaunchPlan& plan) {
-  for (const auto& file : plan.files) {
-    BERTH_CHECK(write_file_atomic(file.path, file.content, static_cast<mode_t>(file.mode)));
-  }
-  return {};
-}
+constexpr std::chrono::milliseconds kEndPatience{1500};  // beyond the engine's own grace
+constexpr std::chrono::seconds kKillPatience{5};
+// The gateway chooses from a snapshot: requests still come for a moment after a drain began.
+constexpr std::chrono::seconds kLastArrivals{1};
+constexpr std::chrono::seconds kLongestDrain{30};
+constexpr std::chrono::seconds kLoadPatience{5};
 
 // Whether another try can not help.
 bool is_permanent(const Error& error) {
   return error.code == ErrorCode::invalid_parameter || error.code == ErrorCode::unsupported;
 }
 
+Error disturbed() { return make_error(ErrorCode::cancelled, "something else came first"); }
+
 }  // namespace
-
-// The end of a shim as an event: its pidfd becomes readable.
-struct Member::ShimWatch {
-  using Descriptor = boost::asio::posix::basic_stream_descriptor<net::Executor>;
-  Descriptor descriptor;
-  std::shared_ptr<bool> ended = std::make_shared<bool>(false);
-
-  ShimWatch(net::Executor executor, int fd) : descriptor(executor, fd) {}
-};
 
 Member::Member(const MemberContext& context, model::Assignment assignment, net::Executor executor)
     : context_(context),
@@ -107,6 +64,14 @@ void Member::stop(std::string worker_ends) {
   wake_up_->wake();
 }
 
+void Member::drain() {
+  if (stopping_ || draining_) return;
+  if (settled_ && !shim_) return stop();
+  enter(InstanceState::stopping, "it answers its last requests");
+  draining_ = true;
+  wake_up_->wake();
+}
+
 void Member::detach() {
   detached_ = true;
   cancel_install_.request_stop();
@@ -114,11 +79,13 @@ void Member::detach() {
 }
 
 void Member::enter(InstanceState state, std::string reason) {
-  if (stopping_ && state != InstanceState::stopping) return;
+  if ((stopping_ || draining_) && state != InstanceState::stopping) return;
   state_ = state;
   reason_ = std::move(reason);
   context_.on_change();
 }
+
+bool Member::has_ended() const { return shim_watch_ && shim_watch_->ended(); }
 
 cluster::InstanceReport Member::report() const {
   cluster::InstanceReport report{.instance = assignment_.instance,
@@ -146,9 +113,13 @@ cluster::InstanceReport Member::report() const {
 
 net::Task<> Member::run() {
   co_await adopt();
+  settled_ = true;
+  context_.on_change();
   while (!is_leaving()) {
     if (!shim_) {
-      auto started = co_await start_attempt();
+      if (draining_) stop();  // nothing is under way where nothing runs
+      if (is_leaving()) break;
+      auto started = co_await start_engine();
       if (!started) {
         if (is_leaving()) break;
         note_failure(started.error().to_string(), is_permanent(started.error()));
@@ -157,225 +128,276 @@ net::Task<> Member::run() {
       }
     }
     co_await supervise();
+    if (draining_) stop();
     if (is_leaving()) break;
     co_await take_exit();
     co_await pause_or_give_up();
   }
   if (detached_ && !stopping_) co_return;
-  co_await end_engine();
-  if (note_.port != 0) context_.ports.release(note_.port);
+  co_await end_engine(false);
+  if (shim_) co_await take_exit();
+  release_port();
   folder_.remove();
 }
 
-// Finds the engine of an earlier agent again.
+// Finds the engine of an earlier agent again; anything else of the instance is ended.
 net::Task<> Member::adopt() {
-  const auto found = co_await net::offload(context_.pool, [this]() -> Result<process::ShimState> {
-    BERTH_TRY(note_, folder_.read_note());
-    return process::read_shim_state(folder_.shim_state());
+  struct Found {
+    MemberNote note;
+    process::ShimState state;
+    process::ShimHandle shim;
+  };
+  auto found = co_await net::offload(context_.pool, [this]() -> Result<Found> {
+    auto look = [this]() -> Result<Found> {
+      BERTH_TRY(auto note, folder_.read_note());
+      BERTH_TRY(auto state, process::read_shim_state(folder_.shim_state()));
+      BERTH_TRY(auto shim, process::adopt(state));
+      return Found{std::move(note), std::move(state), std::move(shim)};
+    };
+    auto result = look();
+    if (result) return result;
+    end_unknown(context_, assignment_);
+    if (auto note = folder_.read_note()) return Found{.note = *std::move(note)};
+    return result;
   });
   if (!found) co_return;  // it never ran here
-  auto handle = process::adopt(*found);
-  if (!handle) co_return;  // it ended meanwhile; the next attempt follows
-  if (auto held = context_.ports.hold(note_.port); !held) {
+  note_ = std::move(found->note);
+  if (found->shim.identity.pid == 0) co_return;  // it ended meanwhile; the next attempt follows
+  if (auto held = context_.ports.hold(note_.port); held) {
+    holds_port_ = true;
+  } else {
     spdlog::warn("{}: port {} is leased twice", note_.instance, note_.port);
   }
-  shim_ = std::move(*handle);
-  engine_ = found->engine_pid;
-  watch_shim();
-  spdlog::info("{}: its engine (pid {}) was found running", note_.instance, found->engine_pid);
-  enter(InstanceState::starting, "found running; waits for its first answer");
+  own(std::move(found->shim), found->state.engine_pid);
+  spdlog::info("{}: its engine (pid {}) was found running", note_.instance,
+               found->state.engine_pid);
+  const bool healthy = co_await is_healthy(&Member::is_over);
+  if (healthy) {
+    enter(InstanceState::ready, "");
+  } else {
+    enter(InstanceState::starting, "found running; waits for its first answer");
+  }
 }
 
-net::Task<Result<void>> Member::start_attempt() {
-  const std::string pack_name = assignment_.placement.pack;
-  enter(InstanceState::installing, fmt::format("prepares the engine pack {}", pack_name));
-  auto install = [this, pack_name, token = cancel_install_.get_token()] {
-    return context_.packs.ensure(pack_name, token);
+// The pack, installed if need be. An installation that is cancelled may take its time to end: what
+// is left of it then goes on without this member.
+net::Task<Result<model::PackStatus>> Member::ensure_pack() {
+  const std::string name = assignment_.placement.pack;
+  if (auto installed = context_.packs.installed(name)) co_return *std::move(installed);
+  enter(InstanceState::installing, fmt::format("prepares the engine pack {}", name));
+  using Outcome = std::optional<Result<model::PackStatus>>;
+  const auto outcome = std::make_shared<Outcome>();
+  auto install = [&packs = context_.packs, name, token = cancel_install_.get_token()] {
+    return packs.ensure(name, token);
   };
-  auto pack = co_await net::offload(context_.install_pool, std::move(install));
+  boost::asio::co_spawn(
+      wake_up_->executor(), net::offload(context_.install_pool, std::move(install)),
+      [outcome, wake_up = wake_up_](std::exception_ptr thrown, Result<model::PackStatus> result) {
+        *outcome =
+            thrown ? fail(ErrorCode::internal, "the installation broke off") : std::move(result);
+        wake_up->wake();
+      });
+  while (!*outcome && !is_leaving()) co_await wake_up_->wait(kIdlePause);
+  if (!*outcome) co_return fail(ErrorCode::cancelled, "stopped while its pack was installed");
+  co_return std::move(**outcome);
+}
+
+net::Task<Result<void>> Member::start_engine() {
+  auto pack = co_await ensure_pack();
   if (!pack) co_return fail(std::move(pack).error());
   if (is_leaving()) co_return fail(ErrorCode::cancelled, "stopped before its engine started");
-  if (note_.port != 0) context_.ports.release(note_.port);
-  BERTH_CO_TRY(note_.port, context_.ports.lease());
+  BERTH_CO_CHECK(lease_port());
   ++note_.attempt;
   note_.pack = pack->pack.name;
   enter(InstanceState::starting, fmt::format("attempt {} starts", note_.attempt));
-  auto attempt = co_await net::offload(
-      context_.pool, [this, status = std::move(*pack)] { return launch(status); });
+  auto start = [this, note = note_, status = *std::move(pack), worker = context_.facts()] {
+    return start_attempt(context_, assignment_, folder_, note, status, worker);
+  };
+  auto attempt = co_await net::offload(context_.pool, std::move(start));
   if (!attempt) co_return fail(std::move(attempt).error());
-  readiness_deadline_ = attempt->plan.readiness_deadline;
-  stop_grace_ = attempt->plan.stop_grace;
-  shim_ = std::move(attempt->shim);
-  engine_ = attempt->state.engine_pid;
-  watch_shim();
+  note_ = std::move(attempt->note);
+  own(std::move(attempt->shim), attempt->state.engine_pid);
   enter(InstanceState::starting, fmt::format("attempt {} loads the model", note_.attempt));
   co_return Result<void>{};
 }
 
-// Blocks: files, and the start of a process.
-Result<Member::Attempt> Member::launch(const model::PackStatus& status) {
-  BERTH_CHECK(check_files(assignment_.profile));
-  const auto* backend = context_.backends.find(assignment_.backend);
-  if (backend == nullptr) {
-    return fail(ErrorCode::unsupported, "this worker has no backend named {}", assignment_.backend);
-  }
-  BERTH_CHECK(folder_.create());
-  const model::Worker facts = context_.facts();
-  const backends::LaunchContext launch{.deployment = assignment_.deployment,
-                                       .profile = assignment_.profile,
-                                       .placement = assignment_.placement,
-                                       .serving = assignment_.serving,
-                                       .pack = status.pack,
-                                       .pack_folder = status.folder,
-                                       .pack_python = engines::pack_python(status.folder).string(),
-                                       .worker = facts,
-                                       .instance = assignment_.instance,
-                                       .generation = assignment_.generation,
-                                       .member = assignment_.member,
-                                       .folder = folder_.path().string(),
-                                       .engine_key = assignment_.engine_key,
-                                       .ports = {note_.port}};
-  BERTH_TRY(model::LaunchPlan plan, backend->launch(launch));
-  BERTH_CHECK(write_files(plan));
-  note_.probe = plan.probe;
-  BERTH_CHECK(folder_.write_note(note_));
-  folder_.forget_old_logs(note_.attempt);
-  const auto log = folder_.log(note_.attempt);
-  BERTH_CHECK(
-      write_file_atomic(log, log_head(note_, plan, to_rfc3339(context_.clock.system_now())), 0600));
-  process::ShimLaunch start;
-  start.program = context_.shim_program;
-  start.spec_path = folder_.shim_spec();
-  start.spec = {.cluster = context_.cluster_tag,
-                .instance = assignment_.instance,
-                .generation = assignment_.generation,
-                .attempt = note_.attempt,
-                .argv = plan.argv,
-                .environment = {},
-                .working_directory = plan.working_directory,
-                .state_path = folder_.shim_state().string(),
-                .log_path = log.string(),
-                .stop_signal = plan.stop_signal,
-                .stop_grace_milliseconds = static_cast<std::uint64_t>(plan.stop_grace.count())};
-  for (const auto& variable : plan.env) {
-    start.spec.environment.emplace_back(variable.name, variable.value);
-  }
-  BERTH_TRY(auto shim, process::start_shim(start));
-  const auto state =
-      process::wait_for_phase(folder_.shim_state(), ShimPhase::running, kShimPatience);
-  if (!state) {
-    BERTH_CHECK(process::kill_shim(shim));
-    return fail(state.error());
-  }
-  return Attempt{.plan = std::move(plan), .shim = std::move(shim), .state = *state};
+// Another one for each attempt: a program that took it before the engine could may keep it.
+Result<void> Member::lease_port() {
+  release_port();
+  BERTH_TRY(note_.port, context_.ports.lease());
+  holds_port_ = true;
+  return {};
 }
 
-void Member::watch_shim() {
-  const int fd = ::dup(shim_->pidfd.fd());
-  const net::Executor executor = wake_up_->executor();
-  shim_watch_ = std::make_unique<ShimWatch>(executor, fd);
-  shim_watch_->descriptor.async_wait(
-      ShimWatch::Descriptor::wait_read,
-      [ended = shim_watch_->ended, wake_up = wake_up_](boost::system::error_code error) {
-        if (error) return;  // no longer watched
-        *ended = true;
-        wake_up->wake();
-      });
+void Member::release_port() {
+  if (holds_port_) context_.ports.release(note_.port);
+  holds_port_ = false;
 }
 
-// From the engine's start to its end.
-net::Task<> Member::supervise() {
-  const SteadyTime started = context_.clock.steady_now();
-  SteadyTime ready_since = started;
-  while (!is_leaving() && !*shim_watch_->ended) {
-    const SteadyTime now = context_.clock.steady_now();
-    if (state_ != InstanceState::ready) {
-      const bool healthy = co_await is_healthy();
-      if (is_leaving() || *shim_watch_->ended) co_return;
-      if (healthy) {
-        ready_since = now;
-        enter(InstanceState::ready, "");
-        continue;
-      }
-      if (now - started > readiness_deadline_) {
-        spdlog::warn("{}: not ready in time; it is ended", note_.instance);
-        reason_ = fmt::format("it was not ready after {} s", readiness_deadline_.count() / 1000);
-        co_await end_engine();
-        co_return;
-      }
-      co_await wake_up_->wait(kProbePause);
-      continue;
-    }
-    if (note_.failures > 0 && now - ready_since > kHealthyWhile) {
-      note_.failures = 0;
-      context_.on_change();
-    }
-    co_await wake_up_->wait(kIdlePause);
-  }
+void Member::own(process::ShimHandle shim, pid_t engine) {
+  shim_ = std::move(shim);
+  if (engine != 0) engine_ = engine;
+  ended_because_.clear();
+  ended_cause_.clear();
+  shim_watch_ = std::make_unique<ShimWatch>(*shim_, wake_up_);
 }
 
-net::Task<bool> Member::is_healthy() {
-  net::ClientRequest request;
-  request.target = note_.probe.path;
-  auto& client = net::Client::of(wake_up_->executor().context());
-  const net::Endpoint engine{"127.0.0.1", note_.probe.port};
-  auto answer = co_await client.fetch(engine, std::move(request), kProbeDeadlines, 64_KiB);
-  co_return answer && answer->status == note_.probe.expected_status;
-}
-
-// Ends the shim and all below it, however it behaves; does nothing where none runs.
-net::Task<> Member::end_engine() {
-  if (!shim_) co_return;
-  auto ended = shim_watch_->ended;
-  auto asked = process::request_stop(*shim_);
-  if (!asked) spdlog::warn("{}: {}", note_.instance, asked.error().to_string());
-  const SteadyTime polite = context_.clock.steady_now() + stop_grace_ + kEndPatience;
-  while (!*ended && context_.clock.steady_now() < polite) co_await wake_up_->wait(kProbePause);
-  if (!*ended) {
-    spdlog::warn("{}: its shim does not end; it is killed", note_.instance);
-    if (auto killed = process::kill_shim(*shim_); !killed) {
-      spdlog::error("{}: {}", note_.instance, killed.error().to_string());
-    }
-    const SteadyTime last = context_.clock.steady_now() + kEndPatience;
-    while (!*ended && context_.clock.steady_now() < last) co_await wake_up_->wait(kProbePause);
-  }
-  if (stopping_) {
-    process::reap(*shim_);
-    shim_watch_.reset();
-    shim_.reset();
-    engine_.reset();
-  }
-}
-
-// Notes how the engine ended.
-net::Task<> Member::take_exit() {
+void Member::disown() {
   process::reap(*shim_);
   shim_watch_.reset();
   shim_.reset();
   engine_.reset();
   resident_.reset();
-  const bool too_slow = reason_.starts_with("it was not ready");
-  auto exit = co_await net::offload(context_.pool, [this] {
-    model::EngineExit result;
-    const auto state = process::read_shim_state(folder_.shim_state());
-    result.last_lines = to_lines(read_last_lines(folder_.log(note_.attempt), kLastLines));
-    if (state) {
-      result.exit_code = state->exit_code;
-      result.signal = state->signal;
-      if (!state->error.empty()) result.last_lines.push_back(state->error);
+}
+
+net::Task<> Member::until(Condition condition) {
+  while (!(this->*condition)()) co_await wake_up_->wait(std::chrono::hours(1));
+}
+
+// From the engine's start to its end.
+net::Task<> Member::supervise() {
+  const bool serves = co_await become_ready();
+  if (serves) co_await watch_over();
+  if (draining_ && !is_over()) co_await drain_engine();
+}
+
+net::Task<bool> Member::become_ready() {
+  const SteadyTime started = context_.clock.steady_now();
+  while (!is_disturbed()) {
+    if (state_ == InstanceState::ready) co_return true;
+    const bool healthy = co_await is_healthy(&Member::is_disturbed);
+    if (is_disturbed()) break;
+    if (healthy) {
+      enter(InstanceState::ready, "");
+      co_return true;
     }
-    return result;
+    if (context_.clock.steady_now() - started > note_.readiness_deadline) {
+      co_await give_up_engine(
+          fmt::format("it was not ready after {} s", note_.readiness_deadline.count() / 1000),
+          "it never became ready");
+      break;
+    }
+    co_await wake_up_->wait(kProbePause);
+  }
+  co_return false;
+}
+
+net::Task<> Member::watch_over() {
+  const SteadyTime ready_since = context_.clock.steady_now();
+  Liveness liveness(ready_since);
+  while (!is_disturbed()) {
+    co_await wake_up_->wait(liveness.policy().every);
+    if (is_disturbed()) break;
+    if (note_.failures > 0 && context_.clock.steady_now() - ready_since > kHealthyWhile) {
+      note_.failures = 0;
+      context_.on_change();
+    }
+    if (note_.liveness.path.empty()) continue;
+    const bool works = co_await is_working();
+    if (is_disturbed()) break;
+    if (works) {
+      liveness.answered(context_.clock.steady_now());
+      continue;
+    }
+    const auto processor = co_await processor_time();
+    const SteadyTime now = context_.clock.steady_now();
+    if (is_disturbed() || !liveness.missed(now, processor)) continue;
+    co_await give_up_engine(
+        fmt::format("it did not answer for {} s", liveness.silence(now).count() / 1000), "it hung");
+  }
+}
+
+// Ends an engine that is of no use, at once; take_exit tells of it.
+net::Task<> Member::give_up_engine(std::string reason, std::string cause) {
+  spdlog::warn("{}: {}; it is ended", note_.instance, reason);
+  enter(InstanceState::restarting, reason);
+  co_await end_engine(true);
+  ended_because_ = std::move(reason);
+  ended_cause_ = std::move(cause);
+}
+
+net::Task<> Member::drain_engine() {
+  const SteadyTime began = context_.clock.steady_now();
+  while (!is_over() && context_.clock.steady_now() - began < kLongestDrain) {
+    co_await wake_up_->wait(kProbePause);
+    const bool may_be_idle = context_.clock.steady_now() - began >= kLastArrivals;
+    if (is_over() || !may_be_idle || note_.liveness.load.empty()) continue;
+    const bool idle = co_await is_idle();
+    if (idle) break;
+  }
+}
+
+net::Task<bool> Member::is_healthy(Condition unless) {
+  auto question = ask_health(wake_up_->executor(), note_.probe);
+  const auto healthy = co_await net::unless(std::move(question), until(unless), disturbed());
+  co_return healthy && *healthy;
+}
+
+net::Task<bool> Member::is_working() {
+  const Duration patience = LivenessPolicy{}.patience;
+  auto question = net::with_deadline(
+      ask_liveness(wake_up_->executor(), note_.liveness, assignment_.engine_key, patience),
+      patience, "a liveness probe");
+  const auto answer =
+      co_await net::unless(std::move(question), until(&Member::is_disturbed), disturbed());
+  co_return answer.has_value();
+}
+
+// Whether no request is under way, as far as the engine tells.
+net::Task<bool> Member::is_idle() {
+  auto question =
+      ask_liveness(wake_up_->executor(), note_.liveness, assignment_.engine_key, kLoadPatience);
+  const auto answer =
+      co_await net::unless(std::move(question), until(&Member::is_over), disturbed());
+  if (!answer) co_return answer.error().code == ErrorCode::unavailable;  // it listens to nobody
+  if (answer->status == 503) co_return true;  // it loads, and has answered nobody yet
+  const auto load = sum_of_figures(answer->body, note_.liveness.load);
+  co_return answer->status == 200 && load && *load == 0;
+}
+
+net::Task<std::optional<Duration>> Member::processor_time() {
+  if (!engine_) co_return std::nullopt;
+  auto used = co_await net::offload(
+      context_.pool, [engine = *engine_] { return process::cpu_time_of_tree(engine); });
+  if (!used) co_return std::nullopt;
+  co_return *used;
+}
+
+// Ends the shim and all below it, however it behaves; does nothing where none runs.
+net::Task<> Member::end_engine(bool at_once) {
+  if (!shim_) co_return;
+  auto asked = at_once ? process::request_kill(*shim_) : process::request_stop(*shim_);
+  if (!asked) spdlog::warn("{}: {}", note_.instance, asked.error().to_string());
+  const Duration grace = at_once ? Duration(0) : note_.stop_grace;
+  const SteadyTime polite = context_.clock.steady_now() + grace + kEndPatience;
+  while (!has_ended() && context_.clock.steady_now() < polite) {
+    co_await wake_up_->wait(kProbePause);
+  }
+  if (has_ended()) co_return;
+  spdlog::warn("{}: its shim does not end; it is killed", note_.instance);
+  if (auto killed = process::kill_shim(*shim_); !killed) {
+    spdlog::error("{}: {}", note_.instance, killed.error().to_string());
+  }
+  const SteadyTime last = context_.clock.steady_now() + kKillPatience;
+  while (!has_ended() && context_.clock.steady_now() < last) co_await wake_up_->wait(kProbePause);
+}
+
+// Notes how the engine ended.
+net::Task<> Member::take_exit() {
+  disown();
+  auto exit = co_await net::offload(context_.pool, [this, attempt = note_.attempt] {
+    return read_exit(context_, folder_, attempt);
   });
-  if (!exit) co_return;
-  exit->at = to_rfc3339(context_.clock.system_now());
-  exit->likely_cause = likely_cause(*exit);
-  last_exit_ = std::move(*exit);
+  if (!exit || is_leaving()) co_return;
+  if (!ended_cause_.empty()) exit->likely_cause = ended_cause_;
+  if (exit->likely_cause.empty()) exit->likely_cause = likely_cause(*exit);
+  last_exit_ = *std::move(exit);
   const auto policy = assignment_.deployment.restart.policy;
-  const bool went_well = last_exit_->exit_code == 0;
+  const bool went_well = last_exit_->exit_code == 0 && ended_because_.empty();
   const bool stays_down = policy == model::RestartPolicy::never ||
                           (policy == model::RestartPolicy::on_failure && went_well);
   std::string reason = describe_exit(*last_exit_);
-  if (too_slow) reason = reason_ + "; " + reason;
+  if (!ended_because_.empty()) reason = ended_because_ + "; " + reason;
   spdlog::warn("{}: {}", note_.instance, reason);
   note_failure(std::move(reason), stays_down);
 }
@@ -391,6 +413,7 @@ void Member::note_failure(std::string reason, bool permanent) {
 }
 
 net::Task<> Member::pause_or_give_up() {
+  if (draining_) co_return;
   Duration pause = kFirstBackoff;
   for (std::uint32_t i = 1; i < note_.failures && pause < kLongestBackoff; ++i) pause *= 2;
   pause = std::min<Duration>(pause, kLongestBackoff);

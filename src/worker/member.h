@@ -1,42 +1,22 @@
-// Member: one member of an instance on this worker, from its assignment to its end: installs the
-// pack, starts the engine under a shim, waits until it is ready, starts it again when it ends.
+// Member: one engine that an assignment asks for. Installs its pack, leases its port, starts it
+// under a shim, probes it, starts it again when it ends, and ends it when the assignment is gone.
 #pragma once
 
-#include "backends/backend.h"
 #include "base/clock.h"
-#include "base/data_folder.h"
 #include "cluster/protocol.h"
 #include "model/instance.h"
-#include "net/thread_pool.h"
 #include "net/wake_up.h"
-#include "process/ports.h"
 #include "process/shim.h"
+#include "worker/attempt.h"
 #include "worker/member_folder.h"
-#include "worker/packs.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 namespace berth::worker {
-
-// What members share. All of it outlives them.
-struct MemberContext {
-  DataFolder data;
-  const backends::Registry& backends;
-  Packs& packs;
-  process::PortLeases& ports;
-  net::ThreadPool& pool;          // short blocking work
-  net::ThreadPool& install_pool;  // installations, which take minutes
-  const Clock& clock;
-  std::filesystem::path shim_program;
-  std::string cluster_tag;               // marks our processes
-  std::function<model::Worker()> facts;  // this worker, for launch plans
-  std::function<void()> on_change;       // a report is due
-};
 
 // Lives on one io_context and is used on it alone. Held by shared_ptr while `run` is under way.
 class Member {
@@ -51,9 +31,14 @@ class Member {
   // Ends the engine and everything that belongs to it: the assignment is gone, or, with a reason,
   // this worker goes down and a later one takes the assignment up again.
   void stop(std::string worker_ends = {});
+  // As `stop`, once the requests under way are answered, or half a minute has passed.
+  void drain();
   // Leaves the engine running, for the next agent to find.
   void detach();
 
+  // Whether it is known by now if an earlier agent left its engine. Before, a report would say too
+  // little, and a serving engine would get no more requests.
+  [[nodiscard]] bool is_settled() const { return settled_; }
   [[nodiscard]] cluster::InstanceReport report() const;
   [[nodiscard]] const model::Assignment& assignment() const { return assignment_; }
   // The pack that its engine runs from, while it has one.
@@ -63,25 +48,34 @@ class Member {
   void set_resident(Bytes resident) { resident_ = resident; }
 
  private:
-  // What is needed to start one attempt, put together off the event loop.
-  struct Attempt {
-    model::LaunchPlan plan;
-    process::ShimHandle shim;
-    process::ShimState state;
-  };
+  using Condition = bool (Member::*)() const;
 
   net::Task<> adopt();
-  net::Task<Result<void>> start_attempt();
-  Result<Attempt> launch(const model::PackStatus& pack);
+  net::Task<Result<void>> start_engine();
+  net::Task<Result<model::PackStatus>> ensure_pack();
   net::Task<> supervise();
-  net::Task<bool> is_healthy();
-  net::Task<> end_engine();
+  net::Task<bool> become_ready();
+  net::Task<> watch_over();
+  net::Task<> drain_engine();
+  net::Task<bool> is_healthy(Condition unless);
+  net::Task<bool> is_working();
+  net::Task<bool> is_idle();
+  net::Task<std::optional<Duration>> processor_time();
+  net::Task<> end_engine(bool at_once);
   net::Task<> take_exit();
   net::Task<> pause_or_give_up();
+  net::Task<> until(Condition condition);
+  net::Task<> give_up_engine(std::string reason, std::string cause);
   void note_failure(std::string reason, bool permanent);
-  void watch_shim();
+  void own(process::ShimHandle shim, pid_t engine);
+  void disown();
+  Result<void> lease_port();
+  void release_port();
   void enter(model::InstanceState state, std::string reason);
   [[nodiscard]] bool is_leaving() const { return stopping_ || detached_; }
+  [[nodiscard]] bool has_ended() const;  // its shim has
+  [[nodiscard]] bool is_over() const { return is_leaving() || has_ended(); }
+  [[nodiscard]] bool is_disturbed() const { return is_over() || draining_; }
 
   const MemberContext& context_;
   model::Assignment assignment_;
@@ -89,9 +83,12 @@ class Member {
   MemberNote note_;
   std::shared_ptr<net::WakeUp> wake_up_;
   std::stop_source cancel_install_;
+  bool settled_ = false;
+  bool draining_ = false;
   bool stopping_ = false;
   bool detached_ = false;
   bool given_up_ = false;
+  bool holds_port_ = false;
 
   model::InstanceState state_ = model::InstanceState::scheduled;
   std::string reason_;
@@ -99,10 +96,10 @@ class Member {
   std::optional<Bytes> resident_;
   std::optional<process::ShimHandle> shim_;
   std::optional<pid_t> engine_;
-  Duration readiness_deadline_ = std::chrono::minutes(10);
-  Duration stop_grace_ = std::chrono::seconds(10);
+  // Where we ended the engine ourselves: why, and the likely cause to show.
+  std::string ended_because_;
+  std::string ended_cause_;
 
-  struct ShimWatch;
   std::unique_ptr<ShimWatch> shim_watch_;
 };
 

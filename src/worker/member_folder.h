@@ -7,6 +7,7 @@
 #include "model/instance.h"
 #include "model/launch_plan.h"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -25,9 +26,13 @@ struct MemberNote {
   std::uint32_t failures = 0;
   std::uint16_t port = 0;
   model::HealthProbe probe;
+  model::LivenessProbe liveness;
+  std::chrono::milliseconds readiness_deadline{std::chrono::minutes(10)};
+  std::chrono::milliseconds stop_grace{std::chrono::seconds(10)};
 };
 BOOST_DESCRIBE_STRUCT(MemberNote, (),
-                      (instance, generation, member, pack, attempt, failures, port, probe))
+                      (instance, generation, member, pack, attempt, failures, port, probe, liveness,
+                       readiness_deadline, stop_grace))
 
 // A value; the calls block on the disk.
 class MemberFolder {

@@ -99,10 +99,25 @@ void Packs::show_failure(const std::string& name, const Error& error) {
   on_change_();
 }
 
-Result<model::PackStatus> Packs::ensure(const std::string& name, std::stop_token stop) {
-  for (const auto& status : list()) {
+void Packs::look_again(const std::string& name) {
+  {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(statuses_, [&](const auto& known) { return known.pack.name == name; });
+  }
+  look();
+  on_change_();
+}
+
+std::optional<model::PackStatus> Packs::installed(const std::string& name) const {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& status : statuses_) {
     if (status.pack.name == name && status.state == model::PackState::installed) return status;
   }
+  return std::nullopt;
+}
+
+Result<model::PackStatus> Packs::ensure(const std::string& name, std::stop_token stop) {
+  if (auto status = installed(name)) return *std::move(status);
   const auto* entry = catalogue_.find(name);
   if (entry == nullptr) {
     return fail(ErrorCode::not_found, "this worker knows no engine pack named \"{}\"", name);
@@ -112,15 +127,14 @@ Result<model::PackStatus> Packs::ensure(const std::string& name, std::stop_token
       *entry, [&](const engines::InstallProgress& progress) { show_progress(name, progress); },
       std::move(stop));
   if (!status) {
-    show_failure(name, status.error());
+    // Cancelled is no failure of the pack; whoever else waits for it shows its progress anew.
+    if (status.error().code == ErrorCode::cancelled)
+      look_again(name);
+    else
+      show_failure(name, status.error());
     return fail(std::move(status).error().context("installing the engine pack {}", name));
   }
-  {
-    const std::scoped_lock lock(mutex_);
-    std::erase_if(statuses_, [&](const auto& known) { return known.pack.name == name; });
-  }
-  look();
-  on_change_();
+  look_again(name);
   return status;
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class Packs {
   [[nodiscard]] std::vector<model::PackStatus> list() const;
   [[nodiscard]] std::vector<std::string> warnings() const;
 
+  // The pack where it is ready to run; does not block.
+  [[nodiscard]] std::optional<model::PackStatus> installed(const std::string& name) const;
   // The pack ready to run, installed first if need be. Fails with not_found for an unknown name,
   // else as Installer::install.
   Result<model::PackStatus> ensure(const std::string& name, std::stop_token stop);
@@ -35,6 +38,8 @@ class Packs {
  private:
   Packs(const DataFolder& data, engines::Catalogue catalogue, std::function<void()> on_change);
   void look();
+  // As `look`, for a pack whose installation is over.
+  void look_again(const std::string& name);
   void show_progress(const std::string& name, const engines::InstallProgress& progress);
   void show_failure(const std::string& name, const Error& error);
 

@@ -136,8 +136,8 @@ net::Task<> ProxyKeeper::supervise() {
   process::reap(*shim_);
   shim_watch_.reset();
   shim_.reset();
-  auto state = co_await net::offload(
-      context_.pool, [this] { return process::read_shim_state(shim_state()); });
+  auto state = co_await net::offload(context_.pool,
+                                     [this] { return process::read_shim_state(shim_state()); });
   // It ends by itself only where it can not listen; killed, it comes back where it was.
   const bool gave_up = state && state->exit_code.value_or(0) != 0;
   spdlog::warn("the proxy has ended; it starts again{}", gave_up ? " on another port" : "");

@@ -2,6 +2,7 @@
 their own for the tests that break things."""
 
 import faulthandler
+import os
 import subprocess
 from pathlib import Path
 from typing import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from harness import BERTH, CACHE, PACK_DEADLINE, ROOT, Berth, running
 
+ROUND_DEADLINE = 120.0  # of each repetition of a random fault
 TEST_DEADLINE = 300.0  # of one test, for whatever has no deadline of its own
 
 
@@ -21,9 +23,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _deadline() -> Iterator[None]:
+def _deadline(rounds: int) -> Iterator[None]:
     """A test that hangs shows where, and ends the run."""
-    faulthandler.dump_traceback_later(TEST_DEADLINE + PACK_DEADLINE, exit=True)
+    faulthandler.dump_traceback_later(TEST_DEADLINE + PACK_DEADLINE + ROUND_DEADLINE * rounds,
+                                      exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 
@@ -68,6 +71,12 @@ def gemma(berth: Berth, gemma_file: Path) -> str:
     berth.deploy("gemma", gemma_file)
     berth.wait_ready("gemma")
     return "gemma"
+
+
+@pytest.fixture(scope="session")
+def rounds() -> int:
+    """How often a test repeats a fault at random moments: BERTH_FAULT_ROUNDS."""
+    return int(os.environ.get("BERTH_FAULT_ROUNDS", 2))
 
 
 @pytest.fixture

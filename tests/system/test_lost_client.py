@@ -66,7 +66,7 @@ def test_a_client_that_leaves_frees_its_slot(berth: Berth, gemma: str, phase: st
     connection = send(berth, body)
     eventually("the engine works on it", lambda: engine.busy_slots() == 1, 60)
     if phase == "decode":
-        time.sleep(0.3)
+        eventually("the prompt is read", lambda: engine.work()["prompt"] > before["prompt"], 60)
     connection.close()
     left = time.monotonic()
     eventually("the slot is free", lambda: engine.busy_slots() == 0, 60)

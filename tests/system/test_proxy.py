@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Iterator
 
@@ -82,7 +81,6 @@ def test_a_killed_proxy_comes_back_where_it_was(by_proxy: Berth, tiny_file: Path
             pid for pid in processes(by_proxy, "proxy") if pid != proxy], 30)
         eventually("it answers", lambda: by_proxy.http("POST", "/v1/completions", json={
             "model": "back", "prompt": "x", "max_tokens": 1}).status_code == 200, 30)
-        time.sleep(0.2)
     assert by_proxy.api("GET", "/api/v1/workers")["items"][0]["proxy_address"] == address
     assert by_proxy.wait_ready("back")[0]["pid"] == engine
     assert client.completions.create(model="back", prompt="x", max_tokens=1).choices

@@ -13,9 +13,16 @@ using model::DeviceKind;
 using Notes = std::vector<std::string>;
 
 // Flags that Berth computes with; the user's wish is in what we pass, or passed by us.
-constexpr std::string_view kComputed[] = {"--ctx-size",     "--parallel",  "--gpu-layers",
-                                          "--tensor-split", "--threads",   "--batch-size",
-                                          "--ubatch-size",  "--cache-ram", "--ctx-checkpoints"};
+constexpr std::string_view kComputed[] = {
+    "--ctx-size",   "--parallel",    "--gpu-layers", "--tensor-split",    "--threads",
+    "--batch-size", "--ubatch-size", "--cache-ram",  "--ctx-checkpoints", "--threads-http"};
+
+// The engine holds a thread for each request, waiting ones included; without a free one its probes
+// wait too, and it seems to hang. As many as the gateway lets wait, and some for probes.
+constexpr std::uint64_t kHttpThreads = 144;
+
+// It ends by itself within tenths of a second, requests under way or not.
+constexpr std::chrono::seconds kStopGrace{2};
 
 struct VisibleDevices {
   DeviceKind kind;
@@ -179,6 +186,32 @@ void add_compute(Arguments& arguments, const LaunchContext& context,
   }
 }
 
+// False: the pack does not have the flag.
+bool add_http(Arguments& arguments, const LaunchContext& context,
+              const ParsedParameters& parameters, Notes& notes) {
+  const std::uint64_t needed = context.serving.slots + kHttpThreads;
+  const auto threads =
+      std::max<std::uint64_t>(number_of(parameters, "--threads-http").value_or(0), needed);
+  if (!arguments.add_if_known("--threads-http", threads)) {
+    notes.push_back(
+        "the engine pack does not let Berth choose its HTTP threads, so nobody looks "
+        "whether it hangs");
+    return false;
+  }
+  note_number(notes, parameters, "--threads-http", threads,
+              "a thread for each request that may wait");
+  return true;
+}
+
+// By its figures, which its main loop tells. An engine that may fall asleep would be woken by that.
+model::LivenessProbe liveness_of(const ParsedParameters& parameters, std::uint16_t port) {
+  if (parameters.find("--sleep-idle-seconds") != nullptr) return {};
+  return {.path = "/metrics",
+          .port = port,
+          .needs_key = true,
+          .load = {"llamacpp:requests_processing", "llamacpp:requests_deferred"}};
+}
+
 void add_kind(Arguments& arguments, const LaunchContext& context,
               const ParsedParameters& parameters) {
   if (context.profile.category == model::Category::embedding) {
@@ -233,6 +266,9 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   arguments.add("--host", "127.0.0.1");
   arguments.add_number("--port", port);
   arguments.add("--metrics");
+  if (add_http(arguments, context, parameters, plan.notes)) {
+    plan.liveness = liveness_of(parameters, port);
+  }
   add_context(arguments, context, parameters, plan.notes);
   add_compute(arguments, context, parameters, plan.notes);
   add_kind(arguments, context, parameters);
@@ -251,6 +287,7 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   plan.working_directory = context.folder;
   plan.ports = {port};
   plan.probe.port = port;
+  plan.stop_grace = kStopGrace;
   plan.readiness_deadline = readiness_deadline(context.profile.total_size);
   return plan;
 }

@@ -4,6 +4,7 @@
 #include "backends/llama_box/llama_box.h"
 #include "base/files.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -30,6 +31,7 @@ BOOST_DESCRIBE_STRUCT(GoldenCase, (), (deployment, profile, pack, worker, shares
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 
 fs::path testdata() { return fs::path(BERTH_SOURCE_DIR) / "src/backends/llama_box/testdata"; }
@@ -116,6 +118,29 @@ TEST(LaunchPlan, NeedsThePackThatItsProgramNames) {
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->argv[0], "/packs/one/bin/python");
   EXPECT_EQ(plan->argv[1], "/packs/one/launch.py");
+}
+
+TEST(LaunchPlan, HasAnHttpThreadForEachRequestThatMayWaitAndForProbes) {
+  auto given = cpu_case();
+  given.deployment.parameters = {"--parallel", "4", "--threads-http", "8"};
+  const auto plan = plan_of(given);
+  ASSERT_TRUE(plan);
+  const auto flag = std::ranges::find(plan->argv, "--threads-http");
+  ASSERT_NE(flag, plan->argv.end());
+  EXPECT_EQ(*(flag + 1), "148");
+  EXPECT_EQ(std::ranges::count(plan->argv, "--threads-http"), 1);
+  EXPECT_THAT(plan->notes, Contains(HasSubstr("asked --threads-http 8; in force --threads-http")));
+}
+
+TEST(LaunchPlan, DoesNotProbeAnEngineThatMaySleep) {
+  auto given = cpu_case();
+  EXPECT_EQ(plan_of(given)->liveness.path, "/metrics");
+  given.deployment.parameters = {"--sleep-idle-seconds", "60"};
+  EXPECT_EQ(plan_of(given)->liveness.path, "");
+}
+
+TEST(LaunchPlan, EndsWellWithinTheTimeThatAStopMayTake) {
+  EXPECT_LE(plan_of(cpu_case())->stop_grace, std::chrono::seconds(3));
 }
 
 TEST(LaunchPlan, GivesALargeModelMoreTimeToLoad) {

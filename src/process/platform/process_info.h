@@ -17,6 +17,7 @@ struct ProcessInfo {
   pid_t group = 0;
   char state = '?';              // as in ps: R, S, D, Z …
   std::uint64_t start_time = 0;  // clock ticks since boot
+  std::uint64_t cpu_ticks = 0;   // clock ticks that all its threads have run, also in the kernel
   std::string name;              // at most 15 characters
   [[nodiscard]] bool is_zombie() const { return state == 'Z' || state == 'X'; }
 };

@@ -68,8 +68,15 @@ std::optional<ProcessInfo> parse_stat(std::string_view text) {
   info.state = state.front();
   if (!read_number(next_field(rest), info.parent)) return std::nullopt;
   if (!read_number(next_field(rest), info.group)) return std::nullopt;
-  // proc(5): the group is field 5, the start time field 22.
-  for (int field = 6; field < 22; ++field) next_field(rest);
+  // proc(5): the group is field 5, user and system time fields 14 and 15, the start time field 22.
+  for (int field = 6; field < 14; ++field) next_field(rest);
+  std::uint64_t user = 0;
+  std::uint64_t system = 0;
+  if (!read_number(next_field(rest), user) || !read_number(next_field(rest), system)) {
+    return std::nullopt;
+  }
+  info.cpu_ticks = user + system;
+  for (int field = 16; field < 22; ++field) next_field(rest);
   if (!read_number(next_field(rest), info.start_time)) return std::nullopt;
   return info;
 }

@@ -1,0 +1,59 @@
+// Attempt: one start of an engine, from the launch plan to its running shim.
+#pragma once
+
+#include "backends/backend.h"
+#include "base/clock.h"
+#include "base/data_folder.h"
+#include "cluster/protocol.h"
+#include "model/instance.h"
+#include "net/thread_pool.h"
+#include "process/ports.h"
+#include "process/shim.h"
+#include "worker/member_folder.h"
+#include "worker/packs.h"
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+namespace berth::worker {
+
+// What members share. All of it outlives them.
+struct MemberContext {
+  DataFolder data;
+  const backends::Registry& backends;
+  Packs& packs;
+  process::PortLeases& ports;
+  net::ThreadPool& pool;          // short blocking work
+  net::ThreadPool& install_pool;  // installations, which take minutes
+  const Clock& clock;
+  std::filesystem::path shim_program;
+  std::string cluster_tag;               // marks our processes
+  std::function<model::Worker()> facts;  // this worker, for launch plans
+  std::function<void()> on_change;       // a report is due
+};
+
+struct Attempt {
+  MemberNote note;  // as it was written
+  model::LaunchPlan plan;
+  process::ShimHandle shim;
+  process::ShimState state;
+};
+
+// Starts the attempt `note.attempt` on `note.port` with an installed pack: files, log, note, shim.
+// Blocks for milliseconds; `worker` is this machine. Fails with not_found or conflict where the
+// model's files are not as the server saw them, as Backend::launch, or with io; nothing runs then.
+Result<Attempt> start_attempt(const MemberContext& context, const model::Assignment& assignment,
+                              const MemberFolder& folder, MemberNote note,
+                              const model::PackStatus& pack, const model::Worker& worker);
+
+// How the engine of an attempt ended, whose shim has. Ends what the engine left where the shim
+// could not, being killed itself. Blocks.
+model::EngineExit read_exit(const MemberContext& context, const MemberFolder& folder,
+                            std::uint32_t attempt);
+
+// Ends every process of this instance and generation, and those of the cluster that nobody owns.
+// For an instance of which no shim is known. Blocks.
+void end_unknown(const MemberContext& context, const model::Assignment& assignment);
+
+}  // namespace berth::worker

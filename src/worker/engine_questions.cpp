@@ -1,0 +1,66 @@
+#include "worker/engine_questions.h"
+
+#include "net/client.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace berth::worker {
+namespace {
+
+constexpr net::ClientDeadlines kHealthDeadlines{.connect = std::chrono::seconds(1),
+                                                .head = std::chrono::seconds(2),
+                                                .idle = std::chrono::seconds(2)};
+constexpr Bytes kLongestAnswer = 1_MiB;
+
+std::optional<double> figure_in(std::string_view text, std::string_view name) {
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.starts_with(name)) continue;
+    line.remove_prefix(name.size());
+    if (!line.starts_with(' ')) continue;
+    line.remove_prefix(1);
+    double value = 0;
+    const auto [stop, error] = std::from_chars(line.data(), line.data() + line.size(), value);
+    if (error == std::errc{}) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+net::Task<Result<bool>> ask_health(net::Executor executor, model::HealthProbe probe) {
+  net::ClientRequest request;
+  request.target = probe.path;
+  const net::Endpoint engine{"127.0.0.1", probe.port};
+  auto& client = net::Client::of(executor.context());
+  auto answer = co_await client.fetch(engine, std::move(request), kHealthDeadlines, 64_KiB);
+  co_return answer && answer->status == probe.expected_status;
+}
+
+net::Task<Result<LivenessAnswer>> ask_liveness(net::Executor executor, model::LivenessProbe probe,
+                                               std::string key, Duration patience) {
+  net::ClientRequest request;
+  request.target = probe.path;
+  if (probe.needs_key) request.headers.set("authorization", "Bearer " + key);
+  const net::Endpoint engine{"127.0.0.1", probe.port};
+  const net::ClientDeadlines deadlines{.connect = patience, .head = patience, .idle = patience};
+  auto& client = net::Client::of(executor.context());
+  auto answer = co_await client.fetch(engine, std::move(request), deadlines, kLongestAnswer);
+  if (!answer) co_return fail(std::move(answer).error());
+  co_return LivenessAnswer{.status = answer->status, .body = std::move(answer->body)};
+}
+
+std::optional<double> sum_of_figures(std::string_view text, const std::vector<std::string>& names) {
+  double sum = 0;
+  for (const auto& name : names) {
+    const auto figure = figure_in(text, name);
+    if (!figure) return std::nullopt;
+    sum += *figure;
+  }
+  return sum;
+}
+
+}  // namespace berth::worker
