@@ -59,6 +59,14 @@ struct Variable {
   std::string_view value = "";  // of a preset
 };
 
+// What the gateway must know of the engine's HTTP API.
+struct EngineApi {
+  // The engine learns that its client has left only when it writes. The gateway then always asks
+  // for a stream with the prompt's progress (`return_progress`), keeps the progress to itself, and
+  // puts the answer together for clients that do not stream.
+  bool learns_by_writing = false;
+};
+
 struct BackendDescriptor {
   std::string_view name;  // "llama-box"
   std::string_view text;
@@ -68,6 +76,7 @@ struct BackendDescriptor {
   bool cpu_offload = false;
   bool several_devices = false;
   bool several_workers = false;
+  EngineApi api = {};
   std::vector<Parameter> parameters;
   std::vector<Variable> variables;
 };

@@ -1,5 +1,7 @@
 #include "gateway/completions.h"
 
+#include "gateway/answer_assembler.h"
+#include "gateway/event_filter.h"
 #include "gateway/request_body.h"
 #include "net/client.h"
 
@@ -59,10 +61,10 @@ class Relay {
       BERTH_CO_TRY(Reservation other, choose_target(*routes, body.model, failed));
       auto second = co_await ask(*other, body);
       if (!second) co_return fail(std::move(second).error());
-      co_return co_await pass_on(std::move(*second), body);
+      co_return co_await pass_on(std::move(*second), body, other->api);
     }
     if (!answer) co_return fail(std::move(answer).error());
-    co_return co_await pass_on(std::move(*answer), body);
+    co_return co_await pass_on(std::move(*answer), body, target->api);
   }
 
   static bool is_unreached(const Error& error) { return error.code == ErrorCode::unavailable; }
@@ -74,21 +76,24 @@ class Relay {
     request.headers.set("content-type", "application/json");
     request.headers.set("authorization", "Bearer " + target.engine_key);
     request.headers.set("x-request-id", exchange_.request().id);
-    request.body = body.upstream;
+    request.body = upstream_text(body, target.api);
     auto& client = net::Client::of(exchange_.executor().context());
     auto sending = client.send(target.engine, std::move(request), kEngineDeadlines);
     auto answer = co_await exchange_.unless_gone(std::move(sending));
     co_return answer;
   }
 
-  net::Task<Result<void>> pass_on(net::ClientResponse answer, const RoutedBody& body) {
+  net::Task<Result<void>> pass_on(net::ClientResponse answer, const RoutedBody& body,
+                                  backends::EngineApi api) {
     status_ = answer.status();
     exchange_.on_client_gone([&answer] { answer.abort(); });
     Result<void> result;
     if (answer.status() >= 400) {
       result = co_await pass_error(answer);
     } else if (body.stream) {
-      result = co_await pass_stream(answer, body.wants_usage);
+      result = co_await pass_stream(answer, body);
+    } else if (api.learns_by_writing) {
+      result = co_await pass_assembled(answer, body.choices);
     } else {
       result = co_await pass_whole(answer);
     }
@@ -120,11 +125,34 @@ class Relay {
     co_return co_await exchange_.respond(std::move(response));
   }
 
-  net::Task<Result<void>> pass_stream(net::ClientResponse& answer, bool pass_usage) {
-    net::Headers headers{{"cache-control", "no-store"}, {"x-accel-buffering", "no"}};
-    headers.set("content-type", answer.headers().get("content-type").value_or("text/event-stream"));
-    auto sent = co_await exchange_.start(answer.status(), std::move(headers));
-    UsageFilter filter(pass_usage);
+  // The answer that the client asked for in one piece, from the stream that the engine was asked
+  // for.
+  net::Task<Result<void>> pass_assembled(net::ClientResponse& answer, std::uint64_t choices) {
+    AnswerAssembler assembler;
+    for (;;) {
+      const auto piece = co_await answer.read_some(kEnginePatience);
+      if (!piece) co_return fail(Error(piece.error()).context("the engine broke off"));
+      if (!*piece) break;
+      auto fed = assembler.feed(**piece);
+      usage_ = assembler.usage();
+      if (!fed) {
+        answer.abort();
+        co_return fail(std::move(fed).error());
+      }
+    }
+    if (!assembler.complete()) {
+      co_return fail(ErrorCode::unavailable, "the engine broke off its answer");
+    }
+    complete_ = true;
+    first_byte_ = since_start();
+    const json::object whole = assembler.finish(choices);
+    usage_ = assembler.usage();
+    co_return co_await exchange_.respond(net::json_response(200, whole));
+  }
+
+  net::Task<Result<void>> pass_stream(net::ClientResponse& answer, const RoutedBody& body) {
+    EventFilter filter(body.wishes);
+    Result<void> sent;
     while (sent) {
       const auto piece = co_await answer.read_some(kEnginePatience);
       if (!piece) co_return co_await break_off(piece.error());
@@ -133,13 +161,21 @@ class Relay {
         break;
       }
       const auto passed = filter.feed(**piece);
-      usage_ = filter.usage().value_or(Usage{});
+      usage_ = filter.usage();
       if (!passed) co_return co_await break_off(passed.error());
       if (passed->empty()) continue;
-      if (first_byte_ == Duration::zero()) first_byte_ = since_start();
+      if (!exchange_.responded()) {
+        // Nothing was sent yet: an error that comes first gets a status of its own.
+        BERTH_CO_CHECK(check_event(*passed));
+        first_byte_ = since_start();
+        sent = co_await begin_stream(answer);
+        if (!sent) break;
+      }
       sent = co_await exchange_.write(*passed);
     }
+    usage_.prompt_tokens /= body.choices;
     if (!sent) co_return sent;
+    if (!exchange_.responded()) BERTH_CO_CHECK(co_await begin_stream(answer));
     if (!filter.rest().empty()) {
       const std::string rest(filter.rest());
       BERTH_CO_CHECK(co_await exchange_.write(rest));
@@ -147,11 +183,17 @@ class Relay {
     co_return co_await exchange_.finish();
   }
 
-  // The answer has begun, so the error travels inside it, as one more event.
+  net::Task<Result<void>> begin_stream(const net::ClientResponse& answer) {
+    net::Headers headers{{"cache-control", "no-store"}, {"x-accel-buffering", "no"}};
+    headers.set("content-type", answer.headers().get("content-type").value_or("text/event-stream"));
+    co_return co_await exchange_.start(answer.status(), std::move(headers));
+  }
+
+  // Tells an error at once where nothing was sent; else inside the stream, as one more event.
   net::Task<Result<void>> break_off(Error error) {
     status_ = http_status(error.code);
-    if (exchange_.gone()) co_return fail(std::move(error));
-    const auto told = std::move(error).context("the engine broke off");
+    auto told = std::move(error).context("the engine broke off");
+    if (exchange_.gone() || !exchange_.responded()) co_return fail(std::move(told));
     const std::string event = "data: " + to_text(net::error_json(told)) + "\n\n";
     BERTH_CO_CHECK(co_await exchange_.write(event));
     co_return co_await exchange_.finish();

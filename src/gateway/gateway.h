@@ -14,7 +14,8 @@ namespace berth::gateway {
 // Outlives the server whose router it was added to. Thread-safe.
 class Gateway {
  public:
-  Gateway(store::Store& store, const server::Access& access, const Clock& clock);
+  Gateway(store::Store& store, const backends::Registry& backends, const server::Access& access,
+          const Clock& clock);
 
   // GET /v1/models, GET /v1/models/{name}, POST /v1/chat/completions, POST /v1/completions,
   // GET /health (without a key), GET /metrics.

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "gateway/routing_table.h"
-#include "gateway/usage_filter.h"
+#include "gateway/usage.h"
 
 #include <memory>
 #include <string>

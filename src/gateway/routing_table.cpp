@@ -1,12 +1,11 @@
 #include "gateway/routing_table.h"
 
+#include "base/log.h"
 #include "store/typed.h"
 #include "store/watch.h"
 
 #include <algorithm>
 #include <utility>
-
-#include <spdlog/spdlog.h>
 
 namespace berth::gateway {
 namespace {
@@ -33,20 +32,22 @@ std::shared_ptr<Target> find_target(const Routes& routes, const model::Instance&
   return nullptr;
 }
 
-std::shared_ptr<Target> make_target(const model::Instance& instance, net::Endpoint engine) {
+std::shared_ptr<Target> make_target(const model::Instance& instance, net::Endpoint engine,
+                                    backends::EngineApi api) {
   auto target = std::make_shared<Target>();
   target->instance = instance.name;
   target->generation = instance.generation;
   target->engine = std::move(engine);
   target->engine_key = instance.engine_key;
   target->serving = instance.serving.value_or(model::Serving{});
+  target->api = api;
   return target;
 }
 
 }  // namespace
 
-RoutingTable::RoutingTable(store::Store& store)
-    : store_(store), routes_(std::make_shared<const Routes>()) {
+RoutingTable::RoutingTable(store::Store& store, const backends::Registry& backends)
+    : store_(store), backends_(backends), routes_(std::make_shared<const Routes>()) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -57,8 +58,12 @@ Result<store::Revision> RoutingTable::rebuild() {
   BERTH_TRY(const auto instances, store::list_as<model::Instance>(store_, model::kInstanceKind));
   auto routes = std::make_shared<Routes>();
   const auto before = this->routes();
+  std::map<std::string_view, backends::EngineApi> apis;
   for (const auto& model : models.items) {
     if (model.value.deleting) continue;
+    if (const auto* backend = backends_.find(model.value.backend)) {
+      apis[model.name] = backend->descriptor().api;
+    }
     auto& route = (*routes)[model.name];
     route.name = model.name;
     route.created = to_epoch(model.value.created_at);
@@ -77,7 +82,7 @@ Result<store::Revision> RoutingTable::rebuild() {
     }
     net::Endpoint engine{instance.host, instance.port};
     auto target = find_target(*before, instance, engine);
-    if (!target) target = make_target(instance, std::move(engine));
+    if (!target) target = make_target(instance, std::move(engine), apis[instance.model]);
     route->second.context = target->serving.context;
     route->second.ready.push_back(std::move(target));
   }
@@ -88,10 +93,15 @@ Result<store::Revision> RoutingTable::rebuild() {
 void RoutingTable::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto revision = rebuild();
-    if (!revision) spdlog::error("routes are not up to date: {}", revision.error().to_string());
+    if (!revision) {
+      // The routes stay as they were, and requests go on.
+      log_error_sparingly(
+          fmt::format("routes are not up to date: {}", revision.error().to_string()));
+    }
     const auto watch =
         store_.watch({std::string(model::kModelKind), std::string(model::kInstanceKind)},
-                     revision.value_or(store::Revision{0}), {});
+                     // Never woken by what has happened already: the pause below is kept.
+                     revision.value_or(~store::Revision{0}), {});
     const std::stop_callback interrupt(stop, [&watch] { watch->interrupt(); });
     const auto pause = revision ? std::chrono::seconds(kSweep) : kRetry;
     watch->wait_until(real_clock().steady_now() + pause);

@@ -2,6 +2,7 @@
 // the store is slow or away: they only read the last snapshot.
 #pragma once
 
+#include "backends/backend.h"
 #include "base/result.h"
 #include "model/instance.h"
 #include "net/url.h"
@@ -25,6 +26,7 @@ struct Target {
   net::Endpoint engine;
   std::string engine_key;
   model::Serving serving;
+  backends::EngineApi api;
   std::atomic<std::uint32_t> in_flight = 0;
   std::atomic<std::uint64_t> last_turn = 0;  // when it was chosen last, as a count of all choices
 };
@@ -42,7 +44,7 @@ using Routes = std::map<std::string, ModelRoute, std::less<>>;
 // Keeps itself up to date from the store on a thread of its own. Thread-safe.
 class RoutingTable {
  public:
-  explicit RoutingTable(store::Store& store);
+  RoutingTable(store::Store& store, const backends::Registry& backends);
   ~RoutingTable();
   RoutingTable(const RoutingTable&) = delete;
   RoutingTable& operator=(const RoutingTable&) = delete;
@@ -55,6 +57,7 @@ class RoutingTable {
   Result<store::Revision> rebuild();
 
   store::Store& store_;
+  const backends::Registry& backends_;
   std::shared_ptr<const Routes> routes_;
   std::jthread thread_;
 };
