@@ -65,10 +65,11 @@ Error ApiClient::explain(Error error) const {
 }
 
 Result<json::value> ApiClient::call(std::string method, std::string target, std::string body,
-                                    Duration patience) const {
-  auto response = net::fetch_blocking(
-      settings_.server, make_request(std::move(method), std::move(target), std::move(body)),
-      {.head = patience, .idle = patience});
+                                    Duration patience, const net::Headers& headers) const {
+  auto request = make_request(std::move(method), std::move(target), std::move(body));
+  for (const auto& [name, value] : headers) request.headers.set(name, value);
+  auto response = net::fetch_blocking(settings_.server, std::move(request),
+                                      {.head = patience, .idle = patience});
   if (!response) {
     return fail(
         std::move(response).error().context("the server at {} can not be reached", settings_.url));
@@ -93,6 +94,11 @@ Result<json::value> ApiClient::post(std::string target, const json::value& body,
 
 Result<json::value> ApiClient::patch(std::string target, const json::value& body) const {
   return call("PATCH", std::move(target), to_text(body), kUsualPatience);
+}
+
+Result<json::value> ApiClient::put(std::string target, const json::value& body,
+                                   net::Headers headers, Duration patience) const {
+  return call("PUT", std::move(target), to_text(body), patience, headers);
 }
 
 Result<json::value> ApiClient::del(std::string target) const {

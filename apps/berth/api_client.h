@@ -27,6 +27,8 @@ class ApiClient {
   Result<json::value> post(std::string target, const json::value& body,
                            Duration patience = std::chrono::seconds(60)) const;
   Result<json::value> patch(std::string target, const json::value& body) const;
+  Result<json::value> put(std::string target, const json::value& body, net::Headers headers,
+                          Duration patience = std::chrono::seconds(60)) const;
   Result<json::value> del(std::string target) const;
 
   // A streamed answer: `on_data` sees each piece as it comes; false from it ends the request early.
@@ -37,7 +39,7 @@ class ApiClient {
 
  private:
   Result<json::value> call(std::string method, std::string target, std::string body,
-                           Duration patience) const;
+                           Duration patience, const net::Headers& headers = {}) const;
   [[nodiscard]] net::ClientRequest make_request(std::string method, std::string target,
                                                 std::string body) const;
   [[nodiscard]] Error explain(Error error) const;

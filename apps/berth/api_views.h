@@ -22,6 +22,7 @@ struct ModelView {
   std::string backend;
   model::Deployment deployment;
   model::ModelProfile profile;
+  std::string read_by;
   std::vector<std::string> warnings;
   std::string created_at;
   std::uint64_t generation = 1;
@@ -29,7 +30,7 @@ struct ModelView {
 };
 BOOST_DESCRIBE_STRUCT(ModelView, (),
                       (name, state, reason, replicas, instances, ready, backend, deployment,
-                       profile, warnings, created_at, generation, deleting))
+                       profile, read_by, warnings, created_at, generation, deleting))
 
 struct InstanceView {
   std::string name;

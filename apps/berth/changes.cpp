@@ -1,8 +1,9 @@
-// berth scale and berth rm: more or fewer instances of a model, or none and no model.
+// berth scale, stop and rm: more or fewer instances of a model, none, or none and no model.
 #include "command.h"
 #include "terminal.h"
 #include "wait.h"
 
+#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
@@ -19,7 +20,7 @@ struct ScaleFlags {
   std::string timeout = "30m";
 };
 
-struct RemoveFlags {
+struct ManyFlags {
   std::vector<std::string> models;
   bool no_wait = false;
 };
@@ -40,7 +41,46 @@ Result<void> scale(const CommonOptions& common, const ScaleFlags& flags) {
   return {};
 }
 
-Result<void> remove(const CommonOptions& common, const RemoveFlags& flags) {
+// How many instances each model has now. Fails before anything is stopped where one is not there.
+Result<std::vector<std::uint32_t>> replicas_of(const ApiClient& client,
+                                               const std::vector<std::string>& names) {
+  std::vector<std::uint32_t> replicas;
+  for (const auto& name : names) {
+    BERTH_TRY(const auto answer, client.get(model_target(name)));
+    BERTH_TRY(const auto model, read_answer<ModelView>(answer));
+    replicas.push_back(model.replicas);
+  }
+  return replicas;
+}
+
+Result<void> stop(const CommonOptions& common, const ManyFlags& flags) {
+  BERTH_TRY(const auto client, ApiClient::connect(common));
+  BERTH_TRY(const auto before, replicas_of(client, flags.models));
+  json::array answers;
+  for (const auto& name : flags.models) {
+    BERTH_TRY(auto answer, client.patch(model_target(name), {{"replicas", 0}}));
+    answers.push_back(std::move(answer));
+  }
+  if (!flags.no_wait) {
+    BERTH_CHECK(wait_until_stopped(client, flags.models, kGonePatience));
+    for (std::size_t i = 0; i < flags.models.size(); ++i) {
+      BERTH_TRY(answers[i], client.get(model_target(flags.models[i])));
+    }
+  }
+  if (common.json) {
+    print_json({{"items", answers}});
+    return {};
+  }
+  for (std::size_t i = 0; i < flags.models.size(); ++i) {
+    const auto& name = flags.models[i];
+    fmt::print("{} {}; start it again with: berth scale {} {}\n", name,
+               flags.no_wait ? "is being stopped" : "is stopped", name,
+               std::max<std::uint32_t>(before[i], 1));
+  }
+  return {};
+}
+
+Result<void> remove(const CommonOptions& common, const ManyFlags& flags) {
   BERTH_TRY(const auto client, ApiClient::connect(common));
   json::array answers;
   for (const auto& name : flags.models) {
@@ -57,6 +97,23 @@ Result<void> remove(const CommonOptions& common, const RemoveFlags& flags) {
                flags.no_wait ? "is being removed" : "is removed");
   }
   return {};
+}
+
+using Many = Result<void> (*)(const CommonOptions&, const ManyFlags&);
+
+void add_many(CLI::App& app, const CommonOptions& common, Command& command, const char* name,
+              const char* text, const char* no_wait, Many action) {
+  auto flags = std::make_shared<ManyFlags>();
+  auto* added = app.add_subcommand(name, text);
+  added->add_option("MODEL", flags->models, "The models")->required();
+  added->add_flag("--no-wait", flags->no_wait, no_wait);
+  added->footer(fmt::format("Example: berth {} chat", name));
+  added->callback([&common, &command, flags, action] {
+    command = [&common, flags, action] {
+      const auto result = action(common, *flags);
+      return result ? kDone : report(result.error());
+    };
+  });
 }
 
 }  // namespace
@@ -77,18 +134,10 @@ void add_changes(CLI::App& app, const CommonOptions& common, Command& command) {
       return result ? kDone : report(result.error());
     };
   });
-
-  auto which = std::make_shared<RemoveFlags>();
-  auto* remove_command = app.add_subcommand("rm", "Remove models and end their engines");
-  remove_command->add_option("MODEL", which->models, "The models")->required();
-  remove_command->add_flag("--no-wait", which->no_wait, "Do not wait until they are gone");
-  remove_command->footer("Example: berth rm chat");
-  remove_command->callback([&common, &command, which] {
-    command = [&common, which] {
-      const auto result = remove(common, *which);
-      return result ? kDone : report(result.error());
-    };
-  });
+  add_many(app, common, command, "stop", "End the engines of models, and keep the models",
+           "Do not wait until no instance is left", stop);
+  add_many(app, common, command, "rm", "Remove models and end their engines",
+           "Do not wait until they are gone", remove);
 }
 
 }  // namespace berth::app

@@ -2,8 +2,7 @@
 
 #include "base/describe.h"
 #include "base/files.h"
-#include "process/platform/process_info.h"
-#include "yaml_json.h"
+#include "text/yaml.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -37,7 +36,7 @@ Result<ClientFile> read_client_file() {
   const auto path = std::filesystem::path(*home) / ".config" / "berth" / "client.yaml";
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return ClientFile{};
-  BERTH_TRY(const auto document, read_yaml_file(path));
+  BERTH_TRY(const auto document, text::read_yaml_file(path));
   if (document.is_null()) return ClientFile{};
   auto file = from_json<ClientFile>(document, UnknownMembers::refuse);
   if (!file) return fail(std::move(file).error().context("{}", path.string()));
@@ -100,11 +99,7 @@ bool is_loopback(std::string_view host) {
 }
 
 std::optional<server::ServerInfo> find_running_server(const DataFolder& data) {
-  auto info = server::read_server_info(data);
-  if (!info) return std::nullopt;
-  const auto process = process::platform::process_info(info->pid);
-  if (!process || process->is_zombie()) return std::nullopt;
-  return std::move(*info);
+  return server::find_running_server(data);
 }
 
 Result<bool> names_a_server(const CommonOptions& common) {

@@ -16,6 +16,7 @@ struct DeployFlags {
   std::string name;
   std::string model;
   std::optional<std::uint32_t> replicas;
+  std::optional<std::uint32_t> readiness_timeout;
   std::optional<std::string> backend;
   std::optional<std::string> backend_version;
   std::vector<std::string> categories;
@@ -75,6 +76,7 @@ Result<model::Deployment> read_deployment(const DeployFlags& flags, const std::s
   put(document, "distributed", flags.distributed);
   put(document, "placement", flags.placement);
   put(document, "update", flags.update);
+  put(document, "readiness_timeout", flags.readiness_timeout);
   if (flags.vram || flags.ram) {
     json::object claim;
     put(claim, "vram", flags.vram);
@@ -101,12 +103,21 @@ void print_outcome(const ModelView& model) {
   }
 }
 
+void tell_where_it_was_read(const ModelView& model) {
+  const std::string where =
+      model.read_by.empty() ? "the server's machine" : "the worker " + model.read_by;
+  fmt::print(stderr, "berth: {} was read on {}\n", printable(model.deployment.source), where);
+}
+
 Result<void> deploy(const CommonOptions& common, const DeployFlags& flags) {
   BERTH_TRY(const auto timeout, parse_timeout(flags.timeout));
   BERTH_TRY(const auto client, ApiClient::connect(common));
-  BERTH_TRY(const auto source, absolute_source(flags.model, client.settings().same_machine));
+  // Whether it is there is for the workers to say: one of them has it, not this machine.
+  BERTH_TRY(const auto source, absolute_source(flags.model, false));
   BERTH_TRY(const auto deployment, read_deployment(flags, source, common.engine_flags));
   BERTH_TRY(auto answer, create_model(client, deployment));
+  BERTH_TRY(const auto accepted, read_answer<ModelView>(answer));
+  tell_where_it_was_read(accepted);
   if (!flags.no_wait) {
     BERTH_TRY(answer, wait_until_ready(client, deployment.name, timeout));
   }
@@ -141,6 +152,8 @@ void add_flags(CLI::App& deploy, DeployFlags& flags) {
   deploy.add_option("--restart", flags.restart, "always (default), on_failure or never");
   deploy.add_option("--max-failures", flags.max_failures,
                     "Failures in a row before it is given up (5)");
+  deploy.add_option("--readiness-timeout", flags.readiness_timeout,
+                    "Seconds that an engine may take until it serves (by the model's size)");
   deploy.add_flag("--no-wait", flags.no_wait, "Do not wait until it is ready");
   deploy.add_option("--timeout", flags.timeout, "Longest wait, such as 90s; 0 for none (30m)");
 }

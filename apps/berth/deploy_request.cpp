@@ -68,10 +68,7 @@ std::string name_from_source(const std::string& source) {
 }
 
 Result<json::value> create_model(const ApiClient& client, const model::Deployment& deployment) {
-  auto answer = client.post("/api/v1/models", to_json(deployment, Secrets::show), kAcceptPatience);
-  if (answer || client.settings().same_machine || answer.error().field != "source") return answer;
-  return fail(std::move(answer).error().context("{} is looked up on the server's machine",
-                                                deployment.source));
+  return client.post("/api/v1/models", to_json(deployment, Secrets::show), kAcceptPatience);
 }
 
 }  // namespace berth::app

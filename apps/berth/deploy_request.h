@@ -17,7 +17,7 @@ Result<std::string> absolute_source(const std::string& text, bool same_machine);
 // where nothing is left of it.
 std::string name_from_source(const std::string& source);
 
-// Asks for the deployment. An error about the file says on whose machine it was looked for.
+// Asks for the deployment.
 Result<json::value> create_model(const ApiClient& client, const model::Deployment& deployment);
 
 }  // namespace berth::app

@@ -1,8 +1,9 @@
-// berth inspect: what a model is, what it needs, and which backend would serve it. Needs no server.
-#include "backends/check.h"
+// berth inspect: what a model is, what it needs, and which backend would serve it. A worker reads
+// the files where a server answers, else this program does.
+#include "api_client.h"
 #include "command.h"
-#include "estimate/gguf.h"
 #include "formats/profile.h"
+#include "server/inspection.h"
 #include "sources/local.h"
 #include "terminal.h"
 #include "worker/system_facts.h"
@@ -17,35 +18,18 @@
 namespace berth::app {
 namespace {
 
+using server::Inspection;
+using server::InspectRequest;
+
 constexpr std::string_view kDevice = "device";
+// Reading the header of a model on a slow disk, worker after worker.
+constexpr std::chrono::minutes kPatience{5};
 
-// One way to run the model, and what it takes.
-struct Way {
-  std::string on;  // "cpu" or "device"
-  model::Serving serving;
-  std::uint64_t engine_context = 0;  // tokens of all slots, as the engine gets them
-  model::Claim claim;
+struct InspectFlags {
+  std::string file;
+  std::optional<std::string> backend;
+  std::optional<std::string> worker;
 };
-BOOST_DESCRIBE_STRUCT(Way, (), (on, serving, engine_context, claim))
-
-struct Machine {
-  std::string cpu;
-  std::uint32_t cores = 0;
-  Bytes memory;
-};
-BOOST_DESCRIBE_STRUCT(Machine, (), (cpu, cores, memory))
-
-struct Inspection {
-  std::string path;
-  model::ModelProfile profile;
-  std::string backend;
-  std::string backend_reason;
-  std::vector<std::string> warnings;
-  Machine machine;
-  std::vector<Way> ways;
-};
-BOOST_DESCRIBE_STRUCT(Inspection, (),
-                      (path, profile, backend, backend_reason, warnings, machine, ways))
 
 struct NeedRow {
   Cell where, total, weights, kv_cache, compute, runtime;
@@ -59,52 +43,37 @@ Result<std::filesystem::path> absolute_path(const std::string& text) {
   return sources::normalise_source(text, here);
 }
 
-Result<Way> find_way(const backends::Backend& backend, const model::ModelProfile& profile,
-                     const backends::ParsedParameters& parameters, bool on_device,
-                     std::uint32_t cores) {
-  Way way{.on = on_device ? std::string(kDevice) : "cpu"};
-  BERTH_TRY(way.serving, backend.serving(profile, parameters, on_device));
-  backends::EstimateRequest request{.profile = profile,
-                                    .parameters = parameters,
-                                    .serving = way.serving,
-                                    .devices = {},
-                                    .cores = cores};
-  if (on_device) {
-    const std::uint32_t all = backend.layers(profile);
-    const auto layers = std::min(backend.device_wish(parameters).layers.value_or(all), all);
-    request.devices.push_back({std::string(kDevice), layers});
-  }
-  BERTH_TRY(way.claim, backend.estimate(request));
-  way.engine_context =
-      std::uint64_t{estimate::padded_context(way.serving.context)} * way.serving.slots;
-  return way;
+Result<Inspection> inspect_here(const InspectRequest& request) {
+  BERTH_TRY(auto profile, formats::profile_path(request.source));
+  const auto facts = worker::read_system_facts();
+  return server::inspect(request, std::move(profile),
+                         {.cpu = facts.cpu, .cores = facts.cores, .memory = facts.memory},
+                         backends::builtin_backends());
 }
 
-Result<Inspection> inspect(const std::string& source, const std::optional<std::string>& wish,
-                           const std::vector<std::string>& flags) {
-  Inspection found;
-  BERTH_TRY(const auto path, absolute_path(source));
-  found.path = path.string();
-  BERTH_TRY(found.profile, formats::profile_path(path));
-  const auto facts = worker::read_system_facts();
-  found.machine = {.cpu = facts.cpu, .cores = facts.cores, .memory = facts.memory};
-  BERTH_TRY(const auto choice,
-            backends::choose_backend(backends::builtin_backends(), found.profile, wish));
-  found.backend = std::string(choice.backend->descriptor().name);
-  found.backend_reason = choice.reason;
-  const model::Deployment deployment{
-      .name = "inspected", .source = found.path, .parameters = flags};
-  BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, deployment, found.profile));
-  found.warnings = std::move(checked.warnings);
-  const bool device_wanted =
-      choice.backend->device_wish(checked.parameters).layers.value_or(1) != 0;
-  for (const bool on_device : {false, true}) {
-    if (on_device && !device_wanted) continue;
-    BERTH_TRY(auto way,
-              find_way(*choice.backend, found.profile, checked.parameters, on_device, facts.cores));
-    found.ways.push_back(std::move(way));
-  }
-  return found;
+// Whether `error` says that no server could be asked, rather than what it thinks of the model.
+bool is_about_the_server(const Error& error) {
+  return error.code == ErrorCode::unauthenticated || error.code == ErrorCode::permission_denied ||
+         error.code == ErrorCode::unavailable;
+}
+
+Result<Inspection> ask_server(const CommonOptions& common, const InspectRequest& request) {
+  BERTH_TRY(const auto client, ApiClient::connect(common));
+  BERTH_TRY(const auto answer, client.post("/api/v1/inspect", to_json(request), kPatience));
+  return read_answer<Inspection>(answer);
+}
+
+Result<Inspection> inspect(const CommonOptions& common, const InspectFlags& flags) {
+  BERTH_TRY(const auto path, absolute_path(flags.file));
+  const InspectRequest request{.source = path.string(),
+                               .worker = flags.worker,
+                               .backend = flags.backend,
+                               .parameters = common.engine_flags};
+  BERTH_TRY(const bool is_named, names_a_server(common));
+  auto told = ask_server(common, request);
+  const bool must_be_told = is_named || flags.worker.has_value();
+  if (told || must_be_told || !is_about_the_server(told.error())) return told;
+  return inspect_here(request);
 }
 
 std::string count_text(std::uint64_t parameters) {
@@ -152,6 +121,7 @@ void print_profile(const Inspection& found) {
   for (const auto& file : profile.files) {
     print_field("file", fmt::format("{} ({})", file.path, file.size));
   }
+  print_field("read on", found.worker ? "the worker " + *found.worker : "this machine");
   print_field("backend", found.backend_reason);
 }
 
@@ -190,15 +160,15 @@ void print_needs(const Inspection& found) {
   }
   const auto& machine = found.machine;
   if (machine.memory.count != 0) {
-    fmt::print("This machine has {} of memory and {}: {} on its CPU.\n", machine.memory,
+    fmt::print("{} has {} of memory and {}: {} on its CPU.\n",
+               found.worker ? "The worker " + *found.worker : "This machine", machine.memory,
                counted(machine.cores, "core"),
                on_cpu <= machine.memory ? "it can run there" : "too little to run it");
   }
 }
 
-int run(const CommonOptions& common, const std::string& source,
-        const std::optional<std::string>& backend) {
-  const auto found = inspect(source, backend, common.engine_flags);
+int run(const CommonOptions& common, const InspectFlags& flags) {
+  const auto found = inspect(common, flags);
   if (!found) return report(found.error());
   if (common.json) {
     print_json(to_json(*found));
@@ -217,17 +187,15 @@ int run(const CommonOptions& common, const std::string& source,
 void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
   auto* inspect =
       app.add_subcommand("inspect", "Say what a model is, what it needs, and which backend fits");
-  struct Flags {
-    std::string file;
-    std::optional<std::string> backend;
-  };
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<InspectFlags>();
   inspect->add_option("FILE", flags->file, "The model's file or folder")->required();
   inspect->add_option("--backend", flags->backend, "Ask for this backend");
-  inspect->footer("Example: berth inspect ./model.gguf -- --ctx-size 16384");
-  inspect->callback([&common, &command, flags] {
-    command = [&common, flags] { return run(common, flags->file, flags->backend); };
-  });
+  inspect->add_option("--worker", flags->worker, "Let this worker read it (the first that can)");
+  inspect->footer(
+      "Where a server runs, a worker reads the files; else they are read on this machine.\n"
+      "Example: berth inspect ./model.gguf -- --ctx-size 16384");
+  inspect->callback(
+      [&common, &command, flags] { command = [&common, flags] { return run(common, *flags); }; });
 }
 
 }  // namespace berth::app

@@ -70,12 +70,15 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_run(app, common, command);
   add_inspect(app, common, command);
   add_deploy(app, common, command);
+  add_deployment_files(app, common, command);
+  add_edit(app, common, command);
   add_changes(app, common, command);
   add_lists(app, common, command);
   add_logs(app, common, command);
   add_engines(app, common, command);
   add_keys(app, common, command);
   add_docs(app, common, command);
+  add_schema(app, common, command);
   add_serve(app, common, command);
   add_shutdown(app, common, command);
   add_worker(app, common, command);

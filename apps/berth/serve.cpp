@@ -11,8 +11,10 @@
 #include "server/admin_api.h"
 #include "server/cluster_api.h"
 #include "server/first_contact.h"
+#include "server/inspect_api.h"
 #include "server/local_worker.h"
 #include "server/models_api.h"
+#include "server/openapi.h"
 #include "server/stream_api.h"
 #include "signals.h"
 #include "store/sqlite_store.h"
@@ -62,7 +64,10 @@ Result<net::Endpoint> read_listen(const ServeSettings& settings) {
 Result<ServeSettings> read_settings(const DataFolder& data, const ServeFlags& flags) {
   BERTH_TRY(ServeSettings settings, read_serve_settings(data, flags.config));
   if (flags.listen) settings.listen = *flags.listen;
-  if (flags.log_level) settings.log_level = *flags.log_level;
+  if (flags.log_level) {
+    settings.log_level =
+        parse_enum<server::LogLevel>(*flags.log_level).value_or(settings.log_level);
+  }
   settings.insecure_http = settings.insecure_http || flags.insecure_http;
   settings.worker = settings.worker && !flags.no_worker;
   settings.leave_engines = settings.leave_engines || flags.leave_engines;
@@ -75,9 +80,15 @@ Result<ServeSettings> read_settings(const DataFolder& data, const ServeFlags& fl
 server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSettings& settings) {
   server::LocalWorkerOptions options;
   const auto program = std::filesystem::read_symlink("/proc/self/exe");
-  options.argv = {program.string(),   "worker",           "--local",
-                  "--data",           data.root.string(), "--log-level",
-                  settings.log_level, "--parent",         std::to_string(::getpid())};
+  options.argv = {program.string(),
+                  "worker",
+                  "--local",
+                  "--data",
+                  data.root.string(),
+                  "--log-level",
+                  std::string(enum_name(settings.log_level)),
+                  "--parent",
+                  std::to_string(::getpid())};
   if (settings.leave_engines) options.argv.emplace_back("--leave-engines");
   return options;
 }
@@ -111,12 +122,9 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   BERTH_TRY(const net::Endpoint listen, read_listen(settings));
   BERTH_CHECK(create_data_folder(data));
   auto lock = FileLock::try_acquire(data.server_lock());
-  if (!lock) {
-    return fail(std::move(lock).error().context(
-        "another server uses the data folder {}; stop it, or name another folder with --data",
-        data.root.string()));
-  }
-  start_logging("server", settings.log_level);
+  if (!lock) return fail(server::explain_taken(std::move(lock).error(), data));
+  remove_unfinished_writes(data.root);
+  start_logging("server", std::string(enum_name(settings.log_level)));
   const sigset_t signals = block_signals();
 
   BERTH_TRY(const auto store, store::open_sqlite(data.database()));
@@ -125,14 +133,18 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   server::Access access(*store);
   BERTH_CHECK(access.reload());
   net::ThreadPool pool(kPoolThreads, kPoolQueue);
+  net::ThreadPool files_pool(kPoolThreads, kPoolQueue);
   server::WorkerRegistry workers(real_clock());
   const auto& backends = backends::builtin_backends();
   server::ControlLoop control(*store, workers, backends, real_clock());
+  server::WatchStreams watches;
   server::ServerContext context{.store = *store,
                                 .pool = pool,
+                                .files_pool = files_pool,
                                 .access = access,
                                 .workers = workers,
                                 .control = control,
+                                .watches = watches,
                                 .backends = backends,
                                 .clock = real_clock(),
                                 .data = data,
@@ -146,6 +158,8 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   server::add_model_routes(router, context);
   server::add_admin_routes(router, context);
   server::add_stream_routes(router, context);
+  server::add_inspect_routes(router, context);
+  server::add_openapi_routes(router, context);
   BERTH_TRY(const auto api, net::Server::listen({.address = listen, .threads = settings.threads},
                                                 std::move(router)));
   net::Router cluster_router;
@@ -172,6 +186,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   }
   std::error_code ignored;
   std::filesystem::remove(data.server_info(), ignored);
+  watches.end_all();
   api->stop(kStopGrace);
   cluster->stop(kStopGrace);
   return {};

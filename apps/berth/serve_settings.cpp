@@ -1,13 +1,11 @@
 #include "serve_settings.h"
 
-#include "yaml_json.h"
+#include "text/yaml.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
-
-#include <yaml-cpp/yaml.h>
 
 namespace berth::app {
 namespace {
@@ -21,11 +19,11 @@ std::string variable_of(std::string_view field) {
 
 // Lays what the environment says over the document of the file.
 void add_environment(json::object& document) {
-  for (const auto& field : kServeFields) {
+  for (const auto& field : server::kServeFields) {
     const std::string name = variable_of(field.name);
     const char* value = std::getenv(name.c_str());
     if (value == nullptr || *value == '\0') continue;
-    document[field.name] = scalar_to_json(value);
+    document[field.name] = text::scalar_to_json(value);
   }
 }
 
@@ -37,7 +35,7 @@ Result<ServeSettings> read_serve_settings(const DataFolder& data,
   const std::filesystem::path path = file ? std::filesystem::path(*file) : data.settings();
   std::error_code error;
   if (file || std::filesystem::exists(path, error)) {
-    BERTH_TRY(const auto value, read_yaml_file(path));
+    BERTH_TRY(const auto value, text::read_yaml_file(path));
     if (!value.is_object() && !value.is_null()) {
       return fail(ErrorCode::invalid_parameter, "{} must hold settings as \"name: value\" lines",
                   path.string());

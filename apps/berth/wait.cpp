@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <set>
 #include <thread>
 
@@ -96,6 +97,27 @@ bool is_ready(const Seen& seen) {
   return seen.model.ready >= seen.model.replicas && seen.instances.size() == seen.model.replicas;
 }
 
+// Asks about one after the other until `is_done` says so of each. Fails with timeout.
+Result<void> wait_for_each(const std::vector<std::string>& names, Duration timeout,
+                           const std::function<Result<bool>(const std::string&)>& is_done) {
+  Progress progress;
+  const auto deadline = real_clock().steady_now() + timeout;
+  for (const auto& name : names) {
+    for (;;) {
+      BERTH_TRY(const bool done, is_done(name));
+      if (done) break;
+      if (real_clock().steady_now() >= deadline) {
+        return fail(ErrorCode::timeout,
+                    "{} is still ending after {}; it goes on without this command, see berth ps",
+                    name, duration_text(timeout));
+      }
+      progress.show(fmt::format("{}: its engines are ending", name));
+      std::this_thread::sleep_for(kLook);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::optional<Duration>> parse_timeout(const std::string& text) {
@@ -142,23 +164,20 @@ Result<json::value> wait_until_ready(const ApiClient& client, const std::string&
 
 Result<void> wait_until_gone(const ApiClient& client, const std::vector<std::string>& names,
                              Duration timeout) {
-  Progress progress;
-  const auto deadline = real_clock().steady_now() + timeout;
-  for (const auto& name : names) {
-    for (;;) {
-      auto answer = client.get(model_target(name));
-      if (!answer && answer.error().code == ErrorCode::not_found) break;
-      if (!answer) return fail(std::move(answer).error());
-      if (real_clock().steady_now() >= deadline) {
-        return fail(ErrorCode::timeout,
-                    "{} is still ending after {}; it goes on without this command, see berth ps",
-                    name, duration_text(timeout));
-      }
-      progress.show(fmt::format("{}: its engines are ending", name));
-      std::this_thread::sleep_for(kLook);
-    }
-  }
-  return {};
+  return wait_for_each(names, timeout, [&](const std::string& name) -> Result<bool> {
+    const auto answer = client.get(model_target(name));
+    if (!answer && answer.error().code == ErrorCode::not_found) return true;
+    if (!answer) return fail(answer.error());
+    return false;
+  });
+}
+
+Result<void> wait_until_stopped(const ApiClient& client, const std::vector<std::string>& names,
+                                Duration timeout) {
+  return wait_for_each(names, timeout, [&](const std::string& name) -> Result<bool> {
+    BERTH_TRY(const auto instances, instances_of(client, name));
+    return instances.empty();
+  });
 }
 
 void print_warnings(const ApiClient& client, const ModelView& model) {

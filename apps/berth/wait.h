@@ -24,6 +24,10 @@ Result<json::value> wait_until_ready(const ApiClient& client, const std::string&
 Result<void> wait_until_gone(const ApiClient& client, const std::vector<std::string>& names,
                              Duration timeout);
 
+// Waits until none of the models has an instance any more. Fails with timeout.
+Result<void> wait_until_stopped(const ApiClient& client, const std::vector<std::string>& names,
+                                Duration timeout);
+
 // Warnings of a model and of its instances, each once, on standard error.
 void print_warnings(const ApiClient& client, const ModelView& model);
 

@@ -13,8 +13,10 @@ std::string join_index(std::string_view path, std::size_t index) {
 Error type_error(std::string_view path, std::string_view expected, const json::value& got) {
   std::string text = to_text(got);
   if (text.size() > 40) text = text.substr(0, 37) + "...";
-  return make_error(ErrorCode::invalid_parameter, "{} must be {} (got {})",
-                    path.empty() ? "the document" : path, expected, text)
+  const bool is_bare = expected == "a text" && (got.is_number() || got.is_bool());
+  return make_error(ErrorCode::invalid_parameter, "{} must be {} (got {}{})",
+                    path.empty() ? "the document" : path, expected, text,
+                    is_bare ? ", which is a text in quotes" : "")
       .with_field(std::string(path));
 }
 

@@ -1,4 +1,4 @@
-// One description of a struct, many uses: JSON both ways, JSON schema, tables.
+// One description of a struct, many uses: JSON both ways, tables, and JSON schema (schema.h).
 //
 //   struct Probe { std::string path; std::uint16_t port = 0; };
 //   BOOST_DESCRIBE_STRUCT(Probe, (), (path, port))
@@ -346,63 +346,6 @@ Result<T> from_json(const json::value& in, UnknownMembers unknown) {
   T out{};
   BERTH_CHECK(describe_detail::read(out, in, "", unknown, nullptr));
   return out;
-}
-
-// ---- schema
-// --------------------------------------------------------------------------------------
-
-// JSON Schema (2020-12) of a described type, nested types in place.
-template <class T>
-json::object json_schema() {
-  using namespace describe_detail;
-  if constexpr (std::same_as<T, json::value>) {
-    return {};
-  } else if constexpr (std::same_as<T, json::object>) {
-    return {{"type", "object"}};
-  } else if constexpr (std::same_as<T, bool>) {
-    return {{"type", "boolean"}};
-  } else if constexpr (std::same_as<T, Bytes>) {
-    return {{"type", json::array{"integer", "string"}},
-            {"minimum", 0},
-            {"description", "bytes, or a text such as \"24GiB\""}};
-  } else if constexpr (std::same_as<T, std::chrono::milliseconds> || std::is_integral_v<T>) {
-    return {{"type", "integer"}};
-  } else if constexpr (std::is_floating_point_v<T>) {
-    return {{"type", "number"}};
-  } else if constexpr (std::same_as<T, std::string>) {
-    return {{"type", "string"}};
-  } else if constexpr (DescribedEnum<T>) {
-    json::array choices;
-    boost::mp11::mp_for_each<boost::describe::describe_enumerators<T>>(
-        [&](auto d) { choices.emplace_back(d.name); });
-    return {{"type", "string"}, {"enum", choices}};
-  } else if constexpr (kIsOptional<T>) {
-    return json_schema<typename T::value_type>();
-  } else if constexpr (kIsVector<T>) {
-    return {{"type", "array"}, {"items", json_schema<typename T::value_type>()}};
-  } else if constexpr (kIsMap<T>) {
-    return {{"type", "object"}, {"additionalProperties", json_schema<typename T::mapped_type>()}};
-  } else {
-    json::object properties;
-    json::array required;
-    boost::mp11::mp_for_each<Members<T>>([&](auto d) {
-      using M = std::remove_cvref_t<decltype(std::declval<T>().*d.pointer)>;
-      json::object property = json_schema<M>();
-      if (const FieldInfo* info = find_field<T>(d.name); info != nullptr) {
-        if (!info->text.empty()) property["description"] = json::string(info->text);
-        if (!info->unit.empty()) property["x-unit"] = json::string(info->unit);
-        if (info->minimum) property["minimum"] = *info->minimum;
-        if (info->maximum) property["maximum"] = *info->maximum;
-        if (info->secret) property["writeOnly"] = true;
-        if (info->required) required.emplace_back(d.name);
-      }
-      properties[d.name] = std::move(property);
-    });
-    json::object schema{
-        {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
-    if (!required.empty()) schema["required"] = std::move(required);
-    return schema;
-  }
 }
 
 }  // namespace berth

@@ -93,13 +93,6 @@ TEST(Describe, BytesAreReadFromTextToo) {
   EXPECT_EQ(read(R"({"name":"a","inner":{"memory":"2GiB"}})")->inner->memory, 2_GiB);
 }
 
-TEST(Describe, SchemaNamesTypesAndRanges) {
-  const auto schema = json_schema<Outer>();
-  EXPECT_EQ(schema.at("required"), json::array{"name"});
-  EXPECT_EQ(schema.at("properties").at("count").at("maximum").as_double(), 9);
-  EXPECT_EQ(schema.at("properties").at("colour").at("enum"), (json::array{"red", "blue"}));
-}
-
 TEST(Json, RefusesWhatReadersWouldReadDifferently) {
   EXPECT_FALSE(parse_json(R"({"a":1,"a":2})"));
   EXPECT_FALSE(parse_json(R"({"b":{"a":1,"a":2}})"));

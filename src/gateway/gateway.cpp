@@ -12,6 +12,9 @@ json::object describe(const ModelRoute& route) {
           {"instances", route.ready.size()}};
 }
 
+// What clients and engines agree on; OpenAI's documentation describes it.
+json::object open_object(Schemas&) { return {{"type", "object"}}; }
+
 net::Task<> health(net::Exchange& exchange) {
   co_await exchange.respond(net::json_response(200, {{"status", "ok"}}));
 }
@@ -24,18 +27,42 @@ Gateway::Gateway(store::Store& store, const backends::Registry& backends,
       context_{.table = table_, .metrics = metrics_, .access = access, .clock = clock} {}
 
 void Gateway::add_routes(net::Router& router) {
-  router.add("GET", "/health", health);
-  router.add("GET", "/metrics", [this](net::Exchange& exchange) { return metrics(exchange); });
-  router.add("GET", "/v1/models",
-             [this](net::Exchange& exchange) { return list_models(exchange); });
-  router.add("GET", "/v1/models/{name...}",
-             [this](net::Exchange& exchange) { return get_model(exchange); });
-  router.add("POST", "/v1/chat/completions", [this](net::Exchange& exchange) {
-    return relay_completion(context_, exchange, "/v1/chat/completions", "chat_completions");
-  });
-  router.add("POST", "/v1/completions", [this](net::Exchange& exchange) {
-    return relay_completion(context_, exchange, "/v1/completions", "completions");
-  });
+  const auto add = [&](std::string_view method, std::string_view pattern, net::Handler handler,
+                       std::string summary, net::SchemaSource request = {}) {
+    router.add(method, pattern, std::move(handler),
+               {.summary = std::move(summary),
+                .tag = "inference",
+                .request = std::move(request),
+                .response = open_object});
+  };
+  router.add("GET", "/health", health,
+             {.summary = "Whether the server answers",
+              .tag = "server",
+              .response = open_object,
+              .open = true});
+  router.add("GET", "/metrics", [this](net::Exchange& exchange) { return metrics(exchange); },
+             {.summary = "Figures in Prometheus' text format",
+              .tag = "server",
+              .content_type = "text/plain; version=0.0.4; charset=utf-8"});
+  add(
+      "GET", "/v1/models", [this](net::Exchange& exchange) { return list_models(exchange); },
+      "The models that answer now, as OpenAI lists them");
+  add(
+      "GET", "/v1/models/{name...}",
+      [this](net::Exchange& exchange) { return get_model(exchange); },
+      "A model, as OpenAI shows it");
+  add(
+      "POST", "/v1/chat/completions",
+      [this](net::Exchange& exchange) {
+        return relay_completion(context_, exchange, "/v1/chat/completions", "chat_completions");
+      },
+      "The answer to a conversation; with \"stream\", as server-sent events", open_object);
+  add(
+      "POST", "/v1/completions",
+      [this](net::Exchange& exchange) {
+        return relay_completion(context_, exchange, "/v1/completions", "completions");
+      },
+      "The continuation of a text; with \"stream\", as server-sent events", open_object);
 }
 
 // What answers requests now: a client that reads the list can use each of its entries.

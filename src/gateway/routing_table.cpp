@@ -1,5 +1,6 @@
 #include "gateway/routing_table.h"
 
+#include "base/log.h"
 #include "store/typed.h"
 #include "store/watch.h"
 
@@ -7,8 +8,6 @@
 #include <limits>
 #include <optional>
 #include <utility>
-
-#include <spdlog/spdlog.h>
 
 namespace berth::gateway {
 namespace {
@@ -145,8 +144,15 @@ Result<store::Revision> RoutingTable::rebuild() {
 void RoutingTable::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto revision = rebuild();
-    if (!revision) spdlog::error("routes are not up to date: {}", revision.error().to_string());
-    const auto watch = store_.watch(watched_kinds(), revision.value_or(store::Revision{0}), {});
+    if (!revision) {
+      // The routes stay as they were, and requests go on.
+      log_error_sparingly(
+          fmt::format("routes are not up to date: {}", revision.error().to_string()));
+    }
+    const auto watch =
+        store_.watch(watched_kinds(),
+                     // Never woken by what has happened already: the pause below is kept.
+                     revision.value_or(~store::Revision{0}), {});
     const std::stop_callback interrupt(stop, [&watch] { watch->interrupt(); });
     const auto pause = revision ? std::chrono::seconds(kSweep) : kRetry;
     watch->wait_until(real_clock().steady_now() + pause);

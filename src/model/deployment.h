@@ -83,11 +83,12 @@ struct Deployment {
   UpdatePolicy update = UpdatePolicy::automatic;
   std::optional<GivenClaim> claim;
   RestartSettings restart;
+  std::optional<std::uint32_t> readiness_timeout;  // seconds
 };
 BOOST_DESCRIBE_STRUCT(Deployment, (),
                       (name, source, backend, backend_version, categories, replicas, parameters,
                        env, worker_selector, devices, cpu_offload, distributed, placement, update,
-                       claim, restart))
+                       claim, restart, readiness_timeout))
 inline constexpr FieldInfo kDeploymentFields[] = {
     {.name = "name",
      .text = "the name that requests use; letters, digits, '.', '_', '-' and '/', at most 100",
@@ -112,6 +113,11 @@ inline constexpr FieldInfo kDeploymentFields[] = {
     {.name = "update", .text = "how instances are replaced after an edit"},
     {.name = "claim", .text = "memory that replaces the estimate"},
     {.name = "restart", .text = "what happens when an engine ends"},
+    {.name = "readiness_timeout",
+     .text = "how long a started engine may take until it serves; by the model's size where absent",
+     .unit = "seconds",
+     .minimum = 1,
+     .maximum = 86400},
 };
 constexpr std::span<const FieldInfo> field_table(const Deployment*) { return kDeploymentFields; }
 

@@ -40,7 +40,8 @@ Router::~Router() = default;
 Router::Router(Router&&) noexcept = default;
 Router& Router::operator=(Router&&) noexcept = default;
 
-Router& Router::add(std::string_view method, std::string_view pattern, Handler handler) {
+Router& Router::add(std::string_view method, std::string_view pattern, Handler handler,
+                    RouteDoc doc) {
   const auto refuse = [&](const char* why) {
     throw std::logic_error(fmt::format("route {} {}: {}", method, pattern, why));
   };
@@ -68,6 +69,7 @@ Router& Router::add(std::string_view method, std::string_view pattern, Handler h
   }
   auto& routes = rest ? node->rest_routes : node->routes;
   if (!routes.try_emplace(std::string(method), std::move(route)).second) refuse("taken already");
+  routes_.push_back({std::string(method), std::string(pattern), std::move(doc)});
   return *this;
 }
 

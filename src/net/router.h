@@ -2,10 +2,12 @@
 #pragma once
 
 #include "net/exchange.h"
+#include "net/route_doc.h"
 
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace berth::net {
 
@@ -22,7 +24,8 @@ class Router {
 
   // `pattern` such as "/api/v1/models/{name}" or "/assets/{rest...}". A pattern that is malformed
   // or already taken for `method` throws std::logic_error: it is a bug.
-  Router& add(std::string_view method, std::string_view pattern, Handler handler);
+  Router& add(std::string_view method, std::string_view pattern, Handler handler,
+              RouteDoc doc = {});
   // Runs for paths that no pattern matches, instead of the 404.
   Router& fallback(Handler handler);
 
@@ -35,12 +38,21 @@ class Router {
   };
   [[nodiscard]] Match match(std::string_view method, std::string_view path) const;
 
+  // Every route, in the order of `add`, with what it says of itself.
+  struct Route {
+    std::string method;
+    std::string pattern;
+    RouteDoc doc;
+  };
+  [[nodiscard]] const std::vector<Route>& routes() const { return routes_; }
+
   // Answers `exchange`: with the route's handler, the fallback, 404 or 405.
   Task<> handle(Exchange& exchange) const;
 
  private:
   struct Node;
   std::unique_ptr<Node> root_;
+  std::vector<Route> routes_;
   Handler fallback_;
 };
 

@@ -1,5 +1,7 @@
 #include "server/admin_api.h"
 
+#include "base/schema.h"
+#include "server/views.h"
 #include "store/typed.h"
 
 #include <algorithm>
@@ -41,6 +43,21 @@ Result<net::Response> list_engines(ServerContext& context, const ApiRequest&) {
   }
   return net::json_response(200, {{"items", items}});
 }
+
+// A pack of one worker, as PackStatus with "worker".
+json::object engine_schema(Schemas& schemas) {
+  return both(schemas.reference<model::PackStatus>(SchemaUse::output),
+              {{"type", "object"},
+               {"required", json::array{"worker"}},
+               {"properties", json::object{{"worker", json::object{{"type", "string"}}}}}});
+}
+
+// What was written down of a pack.
+struct PackAsked {
+  std::string pack;
+  bool wanted = true;
+};
+BOOST_DESCRIBE_STRUCT(PackAsked, (), (pack, wanted))
 
 struct PackWish {
   std::optional<std::string> worker;
@@ -92,7 +109,7 @@ Result<net::Response> want_pack(ServerContext& context, const std::string& pack,
                 pack);
   }
   BERTH_CHECK(context.store.commit(std::move(writes)));
-  return net::json_response(202, {{"pack", pack}, {"wanted", wanted}});
+  return net::json_response(202, to_json(PackAsked{.pack = pack, .wanted = wanted}));
 }
 
 Result<net::Response> install_pack(ServerContext& context, const ApiRequest& request) {
@@ -132,17 +149,43 @@ constexpr FieldInfo kNewKeyFields[] = {
     {.name = "role", .text = "admin: everything; user: the models' API only"}};
 constexpr std::span<const FieldInfo> field_table(const NewKey*) { return kNewKeyFields; }
 
+// The only time that the key itself is shown.
+struct CreatedKey {
+  std::string name;
+  KeyRole role = KeyRole::user;
+  std::string key;
+};
+BOOST_DESCRIBE_STRUCT(CreatedKey, (), (name, role, key))
+
+struct RemovedKey {
+  std::string name;
+  bool removed = true;
+};
+BOOST_DESCRIBE_STRUCT(RemovedKey, (), (name, removed))
+
 Result<net::Response> create_key(ServerContext& context, const ApiRequest& request) {
   BERTH_TRY(const auto wish, read_body<NewKey>(request));
   BERTH_TRY(const std::string key, context.access.create(wish.name, wish.role));
-  return net::json_response(
-      201, {{"name", wish.name}, {"role", json::string(enum_name(wish.role))}, {"key", key}});
+  return net::json_response(201,
+                            to_json(CreatedKey{.name = wish.name, .role = wish.role, .key = key}));
 }
 
 Result<net::Response> delete_key(ServerContext& context, const ApiRequest& request) {
   BERTH_CHECK(context.access.remove(request.param("name")));
-  return net::json_response(200, {{"name", request.param("name")}, {"removed", true}});
+  return net::json_response(200, to_json(RemovedKey{.name = request.param("name")}));
 }
+
+// An event as the API shows it.
+struct EventView {
+  std::uint64_t id = 0;
+  std::string time;  // RFC 3339
+  store::EventLevel level = store::EventLevel::info;
+  std::string kind;
+  std::string name;
+  std::string reason;
+  std::string message;
+};
+BOOST_DESCRIBE_STRUCT(EventView, (), (id, time, level, kind, name, reason, message))
 
 Result<std::size_t> read_limit(const ApiRequest& request) {
   const auto text = request.head.query.get("limit");
@@ -167,42 +210,85 @@ Result<net::Response> list_events(ServerContext& context, const ApiRequest& requ
   BERTH_TRY(const auto events, context.store.list_events(filter, limit));
   json::array items;
   for (const auto& event : events) {
-    items.push_back(json::object{{"id", event.id},
-                                 {"time", to_rfc3339(event.time)},
-                                 {"level", json::string(enum_name(event.level))},
-                                 {"kind", event.kind},
-                                 {"name", event.name},
-                                 {"reason", event.reason},
-                                 {"message", event.message}});
+    items.push_back(to_json(EventView{.id = event.id,
+                                      .time = to_rfc3339(event.time),
+                                      .level = event.level,
+                                      .kind = event.kind,
+                                      .name = event.name,
+                                      .reason = event.reason,
+                                      .message = event.message}));
   }
   return net::json_response(200, {{"items", items}});
 }
+
+struct ServerFacts {
+  std::string version;
+  std::string data;  // the data folder
+  std::uint64_t workers = 0;
+  std::int64_t uptime_seconds = 0;
+};
+BOOST_DESCRIBE_STRUCT(ServerFacts, (), (version, data, workers, uptime_seconds))
 
 Result<net::Response> server_facts(ServerContext& context, const ApiRequest&) {
   BERTH_TRY(const auto workers, all_workers(context));
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(context.clock.steady_now() -
                                                                        context.started);
-  return net::json_response(200, {{"version", context.version},
-                                  {"data", context.data.root.string()},
-                                  {"workers", workers.size()},
-                                  {"uptime_seconds", uptime.count()}});
+  return net::json_response(200, to_json(ServerFacts{.version = context.version,
+                                                     .data = context.data.root.string(),
+                                                     .workers = workers.size(),
+                                                     .uptime_seconds = uptime.count()}));
 }
 
 }  // namespace
 
 void add_admin_routes(net::Router& router, ServerContext& context) {
-  const auto add = [&](std::string_view method, std::string_view pattern, ApiHandler handler) {
-    add_route(router, context, RouteAccess::admin, method, pattern, std::move(handler));
+  const auto add = [&](std::string_view method, std::string_view pattern, ApiHandler handler,
+                       net::RouteDoc doc) {
+    add_route(router, context, RouteAccess::admin, method, pattern, std::move(handler),
+              std::move(doc));
   };
-  add("GET", "/api/v1/workers", list_workers);
-  add("GET", "/api/v1/engines", list_engines);
-  add("POST", "/api/v1/engines/{pack}/install", install_pack);
-  add("DELETE", "/api/v1/engines/{pack}", remove_pack);
-  add("GET", "/api/v1/keys", list_keys);
-  add("POST", "/api/v1/keys", create_key);
-  add("DELETE", "/api/v1/keys/{name}", delete_key);
-  add("GET", "/api/v1/events", list_events);
-  add("GET", "/api/v1/server", server_facts);
+  add("GET", "/api/v1/workers", list_workers,
+      {.summary = "All workers with their devices",
+       .tag = "workers",
+       .response = list_of(net::body<model::Worker>())});
+  add("GET", "/api/v1/engines", list_engines,
+      {.summary = "The engine packs of each worker",
+       .tag = "engines",
+       .response = list_of(engine_schema)});
+  add("POST", "/api/v1/engines/{pack}/install", install_pack,
+      {.summary = "Install an engine pack",
+       .tag = "engines",
+       .request = net::body<PackWish>(SchemaUse::input),
+       .status = 202,
+       .response = net::body<PackAsked>(),
+       .request_optional = true});
+  add("DELETE", "/api/v1/engines/{pack}", remove_pack,
+      {.summary = "Remove an engine pack",
+       .tag = "engines",
+       .query = {{"worker", "from this worker only"}},
+       .status = 202,
+       .response = net::body<PackAsked>()});
+  add("GET", "/api/v1/keys", list_keys,
+      {.summary = "All API keys, without themselves",
+       .tag = "keys",
+       .response = list_of(net::body<KeyRecord>())});
+  add("POST", "/api/v1/keys", create_key,
+      {.summary = "Make an API key; the answer is the only place that shows it",
+       .tag = "keys",
+       .request = net::body<NewKey>(SchemaUse::input),
+       .status = 201,
+       .response = net::body<CreatedKey>()});
+  add("DELETE", "/api/v1/keys/{name}", delete_key,
+      {.summary = "Remove an API key", .tag = "keys", .response = net::body<RemovedKey>()});
+  add("GET", "/api/v1/events", list_events,
+      {.summary = "What happened, the newest first",
+       .tag = "events",
+       .query = {{"kind", "of objects of this kind: model, instance, worker"},
+                 {"name", "of the object of this name"},
+                 {"limit", "at most so many, 1 to 1000 (100)", "integer"}},
+       .response = list_of(net::body<EventView>())});
+  add("GET", "/api/v1/server", server_facts,
+      {.summary = "The server itself", .tag = "server", .response = net::body<ServerFacts>()});
 }
 
 }  // namespace berth::server

@@ -1,7 +1,6 @@
 #include "server/deploy.h"
 
 #include "backends/check.h"
-#include "formats/profile.h"
 #include "sources/local.h"
 
 namespace berth::server {
@@ -16,54 +15,68 @@ json::object engine_relevant(model::Deployment deployment) {
   return to_json(deployment, Secrets::show).get_object();
 }
 
-}  // namespace
-
-Result<model::Model> accept_deployment(const model::Deployment& deployment,
-                                       const backends::Registry& backends, const Clock& clock) {
-  BERTH_CHECK(model::validate(deployment));
-  model::Model model{.deployment = deployment};
-  auto path = sources::normalise_source(deployment.source, "/");
+// With `source` as the path that it names, so that two ways to write it are the same.
+Result<model::Deployment> normalised(model::Deployment deployment) {
+  const auto path = sources::normalise_source(deployment.source, "/");
+  if (!path) return fail(Error(path.error()).with_field("source"));
   const bool is_relative =
-      path && !deployment.source.starts_with('/') && !deployment.source.starts_with("file:");
+      !deployment.source.starts_with('/') && !deployment.source.starts_with("file:");
   if (is_relative) {
     return fail(make_error(ErrorCode::invalid_parameter,
-                           "source must be an absolute path on the server's machine (got {})",
+                           "source must be an absolute path on a worker's machine (got {})",
                            deployment.source)
                     .with_field("source"));
   }
-  if (!path) return fail(std::move(path).error().with_field("source"));
-  model.deployment.source = path->string();
-  auto profile = formats::profile_path(*path);
-  if (!profile) return fail(std::move(profile).error().with_field("source"));
-  model.profile = std::move(*profile);
+  deployment.source = path->string();
+  return deployment;
+}
+
+Result<model::Model> accept(model::Deployment deployment, const backends::Registry& backends,
+                            const Clock& clock, const ModelFinder& find) {
+  model::Model model{.deployment = std::move(deployment)};
+  auto found = find(model.deployment.source);
+  if (!found) return fail(std::move(found).error().with_field("source"));
+  model.profile = std::move(found->profile);
+  if (found->worker) model.read_by = found->worker->name;
   // What the user says of a model's purpose counts more than what its files say.
-  if (!deployment.categories.empty()) model.profile.category = deployment.categories.front();
-  BERTH_TRY(const auto choice,
-            backends::choose_backend(backends, model.profile, deployment.backend));
+  const auto& wanted = model.deployment;
+  if (!wanted.categories.empty()) model.profile.category = wanted.categories.front();
+  BERTH_TRY(const auto choice, backends::choose_backend(backends, model.profile, wanted.backend));
   model.backend = std::string(choice.backend->descriptor().name);
   model.backend_reason = choice.reason;
-  BERTH_TRY(auto checked,
-            backends::check_deployment(*choice.backend, model.deployment, model.profile));
+  BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, wanted, model.profile));
   model.warnings = std::move(checked.warnings);
   model.created_at = to_rfc3339(clock.system_now());
   return model;
 }
 
+}  // namespace
+
+Result<model::Model> accept_deployment(const model::Deployment& deployment,
+                                       const backends::Registry& backends, const Clock& clock,
+                                       const ModelFinder& find) {
+  BERTH_CHECK(model::validate(deployment));
+  BERTH_TRY(auto wanted, normalised(deployment));
+  return accept(std::move(wanted), backends, clock, find);
+}
+
 Result<model::Model> accept_edit(const model::Model& before, const model::Deployment& deployment,
-                                 const backends::Registry& backends) {
+                                 const backends::Registry& backends, const Clock& clock,
+                                 const ModelFinder& find) {
   if (deployment.name != before.deployment.name) {
     return fail(make_error(ErrorCode::invalid_parameter,
                            "name can not be changed; deploy \"{}\" beside it and remove this one",
                            deployment.name)
                     .with_field("name"));
   }
-  if (engine_relevant(deployment) == engine_relevant(before.deployment)) {
-    BERTH_CHECK(model::validate(deployment));
+  BERTH_CHECK(model::validate(deployment));
+  BERTH_TRY(auto wanted, normalised(deployment));
+  if (engine_relevant(wanted) == engine_relevant(before.deployment)) {
     model::Model after = before;  // the files were read when they were deployed
-    after.deployment = deployment;
+    after.deployment = std::move(wanted);
     return after;
   }
-  BERTH_TRY(model::Model after, accept_deployment(deployment, backends, real_clock()));
+  BERTH_TRY(model::Model after, accept(std::move(wanted), backends, clock, find));
   after.created_at = before.created_at;
   after.deleting = before.deleting;
   after.generation = before.generation + 1;

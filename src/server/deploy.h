@@ -5,17 +5,20 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "model/instance.h"
+#include "server/model_files.h"
 
 namespace berth::server {
 
-// Blocks (reads the model's header). Fails with invalid_parameter and the field, not_found for a
+// Blocks (the model's header is read). Fails with invalid_parameter and the field, not_found for a
 // file that is not there, corrupt or unsupported for one that can not be served.
 Result<model::Model> accept_deployment(const model::Deployment& deployment,
-                                       const backends::Registry& backends, const Clock& clock);
+                                       const backends::Registry& backends, const Clock& clock,
+                                       const ModelFinder& find);
 
 // The model after an edit: the generation is raised where instances have to be replaced for it.
 // Fails as above, and on a change of the name.
 Result<model::Model> accept_edit(const model::Model& before, const model::Deployment& deployment,
-                                 const backends::Registry& backends);
+                                 const backends::Registry& backends, const Clock& clock,
+                                 const ModelFinder& find);
 
 }  // namespace berth::server

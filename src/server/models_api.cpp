@@ -1,23 +1,17 @@
 #include "server/models_api.h"
 
+#include "base/schema.h"
 #include "server/deploy.h"
+#include "server/model_changes.h"
 #include "server/views.h"
 #include "store/typed.h"
 
 namespace berth::server {
 namespace {
 
+using model::Deployment;
 using model::Instance;
 using model::Model;
-
-Error no_model(std::string_view name) {
-  return make_error(ErrorCode::not_found, "there is no model named \"{}\"; see berth models", name);
-}
-
-// Not found, said of a model rather than of a document.
-Error as_model_error(Error error, std::string_view name) {
-  return error.code == ErrorCode::not_found ? no_model(name) : std::move(error);
-}
 
 Result<std::vector<Instance>> all_instances(ServerContext& context) {
   BERTH_TRY(auto stored, store::list_as<Instance>(context.store, model::kInstanceKind));
@@ -27,42 +21,61 @@ Result<std::vector<Instance>> all_instances(ServerContext& context) {
   return instances;
 }
 
-Result<net::Response> answer_with(ServerContext& context, int status, const Model& model) {
+// With the revision as ETag, which If-Match takes.
+net::Response with_revision(net::Response response, store::Revision revision) {
+  response.headers.set("etag", fmt::format("\"{}\"", revision));
+  return response;
+}
+
+Result<net::Response> answer_with(ServerContext& context, int status, const Model& model,
+                                  store::Revision revision) {
   BERTH_TRY(const auto instances, all_instances(context));
-  return net::json_response(status, model_view(model, instances));
+  return with_revision(net::json_response(status, model_view(model, revision, instances)),
+                       revision);
+}
+
+ModelFinder finder(ServerContext& context) {
+  return [&context](const std::filesystem::path& path) { return find_model(context, path); };
 }
 
 Result<net::Response> list_models(ServerContext& context, const ApiRequest&) {
   BERTH_TRY(const auto models, store::list_as<Model>(context.store, model::kModelKind));
   BERTH_TRY(const auto instances, all_instances(context));
   json::array items;
-  for (const auto& model : models.items) items.push_back(model_view(model.value, instances));
+  for (const auto& model : models.items) {
+    items.push_back(model_view(model.value, model.revision, instances));
+  }
   return net::json_response(200, {{"items", items}, {"revision", models.revision}});
 }
 
+Result<Model> accept_new(ServerContext& context, const Deployment& deployment) {
+  return accept_deployment(deployment, context.backends, context.clock, finder(context));
+}
+
 Result<net::Response> create_model(ServerContext& context, const ApiRequest& request) {
-  BERTH_TRY(const auto deployment, read_body<model::Deployment>(request));
-  BERTH_TRY(const Model model, accept_deployment(deployment, context.backends, context.clock));
-  auto stored = store::put_new(context.store, model::kModelKind, deployment.name, model);
-  if (!stored) {
-    Error error = std::move(stored).error();
-    if (error.code == ErrorCode::already_exists) {
-      error = make_error(ErrorCode::already_exists,
-                         "there is a model named \"{}\" already; choose another name, or change it "
-                         "with berth scale, or remove it with berth rm",
-                         deployment.name)
-                  .with_field("name");
-    }
-    return fail(std::move(error));
+  BERTH_TRY(const auto deployment, read_body<Deployment>(request));
+  BERTH_TRY(const Model model, accept_new(context, deployment));
+  const auto stored = store::put_new(context.store, model::kModelKind, deployment.name, model);
+  if (!stored && stored.error().code == ErrorCode::already_exists) {
+    return fail(taken_name_error(deployment.name));
   }
-  return answer_with(context, 201, model);
+  if (!stored) return fail(stored.error());
+  return answer_with(context, 201, model, *stored);
 }
 
 Result<net::Response> get_model(ServerContext& context, const ApiRequest& request) {
   const std::string name = request.param("name");
   auto model = store::get_as<Model>(context.store, model::kModelKind, name);
   if (!model) return fail(as_model_error(std::move(model).error(), name));
-  return answer_with(context, 200, model->value);
+  return answer_with(context, 200, model->value, model->revision);
+}
+
+Result<Model> edit(ServerContext& context, const Model& before, const Deployment& deployment) {
+  if (before.deleting) {
+    return fail(ErrorCode::conflict, "the model \"{}\" is being removed; try again in a moment",
+                before.deployment.name);
+  }
+  return accept_edit(before, deployment, context.backends, context.clock, finder(context));
 }
 
 Result<net::Response> patch_model(ServerContext& context, const ApiRequest& request) {
@@ -70,28 +83,75 @@ Result<net::Response> patch_model(ServerContext& context, const ApiRequest& requ
   if (!request.body.is_object()) {
     return fail(ErrorCode::invalid_request, "the body must be an object of the fields to change");
   }
-  auto changed = store::update<Model>(
-      context.store, model::kModelKind, name, [&](Model& model) -> Result<void> {
-        if (model.deleting) {
-          return fail(ErrorCode::conflict, "the model \"{}\" is being removed", name);
-        }
-        json::object document = to_json(model.deployment, Secrets::show).get_object();
-        for (const auto& field : request.body.get_object()) document[field.key()] = field.value();
-        BERTH_TRY(const auto deployment,
-                  from_json<model::Deployment>(document, UnknownMembers::refuse));
-        BERTH_TRY(model, accept_edit(model, deployment, context.backends));
-        return {};
-      });
-  if (!changed) return fail(as_model_error(std::move(changed).error(), name));
-  return answer_with(context, 200, changed->value);
+  BERTH_TRY(const auto condition, read_condition(request.head));
+  BERTH_TRY(const auto change,
+            change_model(context.store, name, condition, Write::really,
+                         [&](const Model& before) -> Result<Model> {
+                           json::object document =
+                               to_json(before.deployment, Secrets::show).get_object();
+                           for (const auto& field : request.body.get_object()) {
+                             document[field.key()] = field.value();
+                           }
+                           BERTH_TRY(const auto deployment,
+                                     from_json<Deployment>(document, UnknownMembers::refuse));
+                           return edit(context, before, deployment);
+                         }));
+  return answer_with(context, 200, change.model, change.revision);
+}
+
+// What a PUT did, or would do.
+enum class PutOutcome { created, changed, unchanged };
+BOOST_DESCRIBE_ENUM(PutOutcome, created, changed, unchanged)
+
+struct PutAnswer {
+  PutOutcome outcome = PutOutcome::unchanged;
+  bool replaces_instances = false;  // those that run are replaced by new ones
+};
+BOOST_DESCRIBE_STRUCT(PutAnswer, (), (outcome, replaces_instances))
+
+Result<net::Response> answer_put(ServerContext& context, const ModelChange& change, Write write) {
+  const bool is_new = !change.before;
+  const PutAnswer answer{
+      .outcome = is_new           ? PutOutcome::created
+                 : change.differs ? PutOutcome::changed
+                                  : PutOutcome::unchanged,
+      .replaces_instances = !is_new && change.model.generation != change.before->generation};
+  BERTH_TRY(const auto instances, all_instances(context));
+  json::object view = model_view(change.model, change.revision, instances);
+  const json::value told = to_json(answer);
+  for (const auto& member : told.get_object()) view[member.key()] = member.value();
+  const int status = is_new && write == Write::really ? 201 : 200;
+  return with_revision(net::json_response(status, view), change.revision);
+}
+
+Result<net::Response> replace_model(ServerContext& context, const ApiRequest& request) {
+  const std::string name = request.param("name");
+  BERTH_TRY(const auto deployment, read_body<Deployment>(request));
+  if (deployment.name != name) {
+    return fail(make_error(ErrorCode::invalid_parameter, "name is \"{}\", but the path says \"{}\"",
+                           deployment.name, name)
+                    .with_field("name"));
+  }
+  BERTH_TRY(const auto condition, read_condition(request.head));
+  BERTH_TRY(const auto write, read_dry_run(request.head));
+  BERTH_TRY(const auto change, put_model(context.store, name, condition, write,
+                                         [&](const Model* before) -> Result<Model> {
+                                           if (before == nullptr)
+                                             return accept_new(context, deployment);
+                                           return edit(context, *before, deployment);
+                                         }));
+  return answer_put(context, change, write);
 }
 
 Result<net::Response> delete_model(ServerContext& context, const ApiRequest& request) {
   const std::string name = request.param("name");
-  auto changed = store::update<Model>(context.store, model::kModelKind, name,
-                                      [](Model& model) { model.deleting = true; });
-  if (!changed) return fail(as_model_error(std::move(changed).error(), name));
-  return answer_with(context, 202, changed->value);
+  BERTH_TRY(const auto condition, read_condition(request.head));
+  BERTH_TRY(const auto change, change_model(context.store, name, condition, Write::really,
+                                            [](Model model) -> Result<Model> {
+                                              model.deleting = true;
+                                              return model;
+                                            }));
+  return answer_with(context, 202, change.model, change.revision);
 }
 
 Result<net::Response> list_instances(ServerContext& context, const ApiRequest& request) {
@@ -115,19 +175,78 @@ Result<net::Response> get_instance(ServerContext& context, const ApiRequest& req
   return net::json_response(200, instance_view(stored->value, context.workers));
 }
 
+// The fields of a deployment, none of which must be there; null takes one back to its default.
+json::object patch_schema(Schemas&) {
+  json::object schema = json_schema<Deployment>(SchemaUse::input);
+  schema.erase("required");
+  for (auto& property : schema["properties"].get_object()) {
+    property.value().get_object().erase("default");
+    property.value() =
+        json::object{{"anyOf", json::array{property.value(), json::object{{"type", "null"}}}}};
+  }
+  return schema;
+}
+
+json::object put_schema(Schemas& schemas) {
+  return both(model_view_schema(schemas), schemas.reference<PutAnswer>(SchemaUse::output));
+}
+
+const net::QueryDoc kIfMatch{"If-Match",
+                             "a model's revision in quotes; refused with 409 where it is another"};
+const net::QueryDoc kIfNoneMatch{"If-None-Match", "\"*\": refused with 409 where it is there"};
+const net::QueryDoc kDryRun{"dry_run", "checks all and answers, but changes nothing", "boolean"};
+
 }  // namespace
 
 void add_model_routes(net::Router& router, ServerContext& context) {
-  const auto add = [&](std::string_view method, std::string_view pattern, ApiHandler handler) {
-    add_route(router, context, RouteAccess::admin, method, pattern, std::move(handler));
+  const auto add = [&](std::string_view method, std::string_view pattern, ApiHandler handler,
+                       net::RouteDoc doc, RoutePool pool = RoutePool::usual) {
+    add_route(router, context, RouteAccess::admin, method, pattern, std::move(handler),
+              std::move(doc), pool);
   };
-  add("GET", "/api/v1/models", list_models);
-  add("POST", "/api/v1/models", create_model);
-  add("GET", "/api/v1/models/{name}", get_model);
-  add("PATCH", "/api/v1/models/{name}", patch_model);
-  add("DELETE", "/api/v1/models/{name}", delete_model);
-  add("GET", "/api/v1/instances", list_instances);
-  add("GET", "/api/v1/instances/{name}", get_instance);
+  const auto deployment = net::body<Deployment>(SchemaUse::input);
+  add("GET", "/api/v1/models", list_models,
+      {.summary = "All models", .tag = "models", .response = list_of(model_view_schema)});
+  add("POST", "/api/v1/models", create_model,
+      {.summary = "Deploy a model",
+       .tag = "models",
+       .request = deployment,
+       .status = 201,
+       .response = model_view_schema},
+      RoutePool::files);
+  add("GET", "/api/v1/models/{name}", get_model,
+      {.summary = "A model; its ETag is its revision",
+       .tag = "models",
+       .response = model_view_schema});
+  add("PUT", "/api/v1/models/{name}", replace_model,
+      {.summary = "Deploy a model, or replace its deployment as a whole",
+       .tag = "models",
+       .query = {kDryRun},
+       .headers = {kIfMatch, kIfNoneMatch},
+       .request = deployment,
+       .response = put_schema,
+       .more_statuses = {201}},
+      RoutePool::files);
+  add("PATCH", "/api/v1/models/{name}", patch_model,
+      {.summary = "Change fields of a deployment",
+       .tag = "models",
+       .headers = {kIfMatch},
+       .request = patch_schema,
+       .response = model_view_schema},
+      RoutePool::files);
+  add("DELETE", "/api/v1/models/{name}", delete_model,
+      {.summary = "Remove a model and end its engines",
+       .tag = "models",
+       .headers = {kIfMatch},
+       .status = 202,
+       .response = model_view_schema});
+  add("GET", "/api/v1/instances", list_instances,
+      {.summary = "All instances",
+       .tag = "instances",
+       .query = {{"model", "only those of this model"}},
+       .response = list_of(instance_view_schema)});
+  add("GET", "/api/v1/instances/{name}", get_instance,
+      {.summary = "An instance", .tag = "instances", .response = instance_view_schema});
 }
 
 }  // namespace berth::server

@@ -2,41 +2,42 @@
 
 namespace berth::server {
 
-json::object model_view(const model::Model& model, const std::vector<model::Instance>& instances) {
-  json::object view{{"name", model.deployment.name}};
-  std::uint64_t count = 0;
-  std::uint64_t ready = 0;
+json::object model_view(const model::Model& model, store::Revision revision,
+                        const std::vector<model::Instance>& instances) {
+  ModelSummary summary{
+      .name = model.deployment.name, .revision = revision, .replicas = model.deployment.replicas};
   std::string reason;
   for (const auto& instance : instances) {
     if (instance.model != model.deployment.name) continue;
-    ++count;
+    ++summary.instances;
     if (instance.state == model::InstanceState::ready)
-      ++ready;
+      ++summary.ready;
     else if (reason.empty())
       reason = instance.reason;
   }
-  std::string_view state = "ready";
   if (model.deleting) {
-    state = "deleting";
+    summary.state = ModelState::deleting;
     reason = "its engines are ending";
-  } else if (model.deployment.replicas == 0) {
-    state = "stopped";
+  } else if (summary.replicas == 0) {
+    summary.state = ModelState::stopped;
     reason = "scaled to 0";
-  } else if (ready == 0) {
-    state = "not_ready";
-  } else if (ready < model.deployment.replicas) {
-    state = "partly_ready";
+  } else if (summary.ready == 0) {
+    summary.state = ModelState::not_ready;
+  } else if (summary.ready < summary.replicas) {
+    summary.state = ModelState::partly_ready;
   } else {
     reason.clear();
   }
-  view["state"] = json::string(state);
-  view["reason"] = reason;
-  view["replicas"] = model.deployment.replicas;
-  view["instances"] = count;
-  view["ready"] = ready;
+  summary.reason = std::move(reason);
+  json::object view = to_json(summary).get_object();
   const json::value rest = to_json(model);
   for (const auto& member : rest.get_object()) view[member.key()] = member.value();
   return view;
+}
+
+json::object model_view_schema(Schemas& schemas) {
+  return both(schemas.reference<ModelSummary>(SchemaUse::output),
+              schemas.reference<model::Model>(SchemaUse::output));
 }
 
 json::object instance_view(const model::Instance& instance, const WorkerRegistry& workers) {
@@ -51,6 +52,34 @@ json::object instance_view(const model::Instance& instance, const WorkerRegistry
   const bool more_precise = report->state == instance.state && !report->reason.empty();
   if (more_precise) view["reason"] = report->reason;
   return view;
+}
+
+json::object instance_view_schema(Schemas& schemas) {
+  const json::object worker{{"type", json::array{"string", "null"}},
+                            {"description", "where it is placed; null where it is not yet"}};
+  const json::object resident{{"type", "integer"},
+                              {"minimum", 0},
+                              {"description", "memory that its processes use now"},
+                              {"x-unit", "bytes"}};
+  return both(schemas.reference<model::Instance>(SchemaUse::output),
+              {{"type", "object"},
+               {"required", json::array{"worker"}},
+               {"properties", json::object{{"worker", worker}, {"resident", resident}}}});
+}
+
+net::SchemaSource list_of(net::SchemaSource item) {
+  return [item = std::move(item)](Schemas& schemas) {
+    const json::object revision{{"type", "integer"},
+                                {"description", "of the store: a watch from here loses nothing"}};
+    const json::object items{{"type", "array"}, {"items", item(schemas)}};
+    return json::object{{"type", "object"},
+                        {"required", json::array{"items"}},
+                        {"properties", json::object{{"items", items}, {"revision", revision}}}};
+  };
+}
+
+json::object both(json::object one, json::object other) {
+  return {{"allOf", json::array{std::move(one), std::move(other)}}};
 }
 
 }  // namespace berth::server

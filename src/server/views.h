@@ -3,16 +3,48 @@
 
 #include "base/json.h"
 #include "model/instance.h"
+#include "net/route_doc.h"
 #include "server/worker_registry.h"
+#include "store/store.h"
 
+#include <string>
 #include <vector>
 
 namespace berth::server {
 
-// The model with what a person asks first: "name", "instances", "ready", "state" and "reason".
-json::object model_view(const model::Model& model, const std::vector<model::Instance>& instances);
+enum class ModelState {
+  ready,         // as many instances as it should have
+  partly_ready,  // some
+  not_ready,     // none
+  stopped,       // scaled to 0
+  deleting,
+};
+BOOST_DESCRIBE_ENUM(ModelState, ready, partly_ready, not_ready, stopped, deleting)
+
+// What a person asks first of a model.
+struct ModelSummary {
+  std::string name;
+  std::uint64_t revision = 0;  // for If-Match: an edit of what has changed since is refused
+  ModelState state = ModelState::ready;
+  std::string reason;  // why it is not ready
+  std::uint32_t replicas = 0;
+  std::uint64_t instances = 0;
+  std::uint64_t ready = 0;
+};
+BOOST_DESCRIBE_STRUCT(ModelSummary, (), (name, revision, state, reason, replicas, instances, ready))
+
+// The model, with its summary in front.
+json::object model_view(const model::Model& model, store::Revision revision,
+                        const std::vector<model::Instance>& instances);
+json::object model_view_schema(Schemas& schemas);
 
 // The instance without secrets, with "worker", and with the progress that its worker last told.
 json::object instance_view(const model::Instance& instance, const WorkerRegistry& workers);
+json::object instance_view_schema(Schemas& schemas);
+
+// An answer of {"items": […]}; `item` makes the schema of one.
+net::SchemaSource list_of(net::SchemaSource item);
+// The schema of what is both: members of a described struct, and more.
+json::object both(json::object one, json::object other);
 
 }  // namespace berth::server

@@ -1,11 +1,13 @@
 """`berth inspect`: what a file is, what it needs, which backend and why; nothing is started."""
 
 import json
+import os
 from pathlib import Path
 
+import httpx
 import pytest
 
-from harness import Berth
+from harness import Berth, eventually
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +43,80 @@ def test_a_file_that_is_no_model(nobody: Berth, tmp_path: Path):
     file = tmp_path / "x.gguf"
     file.write_text("nothing")
     assert "x.gguf" in nobody.cli("inspect", file, check=1).stderr
+
+
+def test_without_a_server_the_file_is_read_here(nobody: Berth, tiny_file: Path):
+    assert "this machine" in nobody.cli("inspect", tiny_file).stdout
+    assert "worker" not in json.loads(nobody.cli("inspect", tiny_file, "--json").stdout)
+
+
+def worker_of(berth: Berth) -> str:
+    return berth.api("GET", "/api/v1/workers")["items"][0]["name"]
+
+
+def test_with_a_server_a_worker_reads_the_file(berth: Berth, nobody: Berth, tiny_file: Path):
+    name = worker_of(berth)
+    eventually("the worker is ready", lambda: berth.api("GET", "/api/v1/workers")["items"][0]["state"]
+               == "ready")
+    assert f"the worker {name}" in berth.cli("inspect", tiny_file).stdout
+    told = berth.json("inspect", tiny_file)
+    here = json.loads(nobody.cli("inspect", tiny_file, "--json").stdout)
+    assert told.pop("worker") == name
+    assert told == here
+
+
+def test_a_relative_path_is_meant_from_here(berth: Berth, tiny_file: Path):
+    (berth.home / "relative.gguf").symlink_to(tiny_file)
+    assert berth.json("inspect", "relative.gguf")["path"] == str(berth.home / "relative.gguf")
+
+
+def test_the_worker_that_looked_is_named_where_nothing_is_found(berth: Berth, tmp_path: Path):
+    name = worker_of(berth)
+    for command in (["inspect", tmp_path / "absent.gguf"],
+                    ["deploy", "absent", "--model", tmp_path / "absent.gguf"]):
+        run = berth.cli(*command, check=1)
+        assert name in run.stderr and "absent.gguf" in run.stderr
+    assert "no-such-worker" in berth.cli("inspect", tmp_path, "--worker", "no-such-worker",
+                                         check=1).stderr
+
+
+def test_deploy_says_who_read_the_file(berth: Berth, deployed, tiny_file: Path):
+    name = worker_of(berth)
+    deployed("read-by", tiny_file, "--replicas", 0)
+    assert berth.api("GET", "/api/v1/models/read-by")["read_by"] == name
+    berth.cli("rm", "read-by")
+    berth.wait_gone("read-by")
+    assert f"was read on the worker {name}" in berth.deploy(
+        "read-by", tiny_file, "--replicas", 0).stderr
+
+
+def test_flags_and_backends_are_checked_by_the_server_too(berth: Berth, tiny_file: Path):
+    run = berth.cli("inspect", tiny_file, "--", "--port", "1", check=2)
+    assert "--port" in run.stderr
+    assert berth.cli("inspect", tiny_file, "--backend", "none", check=False).returncode != 0
+    for source in ("relative.gguf", ""):
+        answer = berth.http("POST", "/api/v1/inspect", json={"source": source})
+        assert answer.status_code == 400 and answer.json()["error"]["param"] == "source"
+
+
+def test_what_is_no_file_does_not_hold_up_the_worker(berth: Berth, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.gguf")
+    for path in (tmp_path / "pipe.gguf", "/dev/zero", "/proc/self/mem"):
+        assert str(path) in berth.cli("inspect", path, check=False, timeout=30).stderr
+
+
+def test_without_a_worker_the_server_reads_its_own_disk(stopped_berth: Berth, tiny_file: Path):
+    stopped_berth.start("--no-worker")
+    assert "worker" not in stopped_berth.json("inspect", tiny_file)
+    run = stopped_berth.cli("inspect", tiny_file.parent / "absent.gguf", check=1)
+    assert "no worker is ready" in run.stderr
+    assert "server's machine" in stopped_berth.cli(
+        "deploy", "own", "--model", tiny_file, "--replicas", 0).stderr
+
+
+def test_the_worker_s_own_route_needs_its_key(berth: Berth, tiny_file: Path):
+    address = berth.api("GET", "/api/v1/workers")["items"][0]["address"]
+    for key in (berth.key, "wrong"):
+        answer = httpx.get(f"http://{address}/worker/v1/profile", params={"path": str(tiny_file)},
+                           headers={"Authorization": f"Bearer {key}"})
+        assert answer.status_code == 401

@@ -1,0 +1,11 @@
+// POST /api/v1/inspect: what a model is, read by a worker that has its files.
+#pragma once
+
+#include "net/router.h"
+#include "server/context.h"
+
+namespace berth::server {
+
+void add_inspect_routes(net::Router& router, ServerContext& context);
+
+}  // namespace berth::server

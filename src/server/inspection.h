@@ -1,0 +1,67 @@
+// Inspection: what a model is, what it needs, and which backend would serve it. Pure, from what its
+// files say.
+#pragma once
+
+#include "backends/backend.h"
+#include "base/describe.h"
+#include "model/placement.h"
+#include "model/profile.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::server {
+
+// One way to run the model, and what it takes.
+struct Way {
+  std::string on;  // "cpu" or "device"
+  model::Serving serving;
+  std::uint64_t engine_context = 0;  // tokens of all slots, as the engine gets them
+  model::Claim claim;
+};
+BOOST_DESCRIBE_STRUCT(Way, (), (on, serving, engine_context, claim))
+
+// The machine that read the model.
+struct Machine {
+  std::string cpu;
+  std::uint32_t cores = 0;
+  Bytes memory;  // 0: unknown
+};
+BOOST_DESCRIBE_STRUCT(Machine, (), (cpu, cores, memory))
+
+struct Inspection {
+  std::string path;
+  std::optional<std::string> worker;  // that read it; absent: the machine of whoever answers
+  model::ModelProfile profile;
+  std::string backend;
+  std::string backend_reason;
+  std::vector<std::string> warnings;
+  Machine machine;
+  std::vector<Way> ways;
+};
+BOOST_DESCRIBE_STRUCT(Inspection, (),
+                      (path, worker, profile, backend, backend_reason, warnings, machine, ways))
+
+// What is asked.
+struct InspectRequest {
+  std::string source;
+  std::optional<std::string> worker;
+  std::optional<std::string> backend;
+  std::vector<std::string> parameters;
+};
+BOOST_DESCRIBE_STRUCT(InspectRequest, (), (source, worker, backend, parameters))
+inline constexpr FieldInfo kInspectFields[] = {
+    {.name = "source", .text = "the absolute path of the model's file or folder", .required = true},
+    {.name = "worker", .text = "the worker that is to read it; the first that can where absent"},
+    {.name = "backend", .text = "the backend that is to serve it; chosen where absent"},
+    {.name = "parameters", .text = "flags for the engine, as on its command line"},
+};
+constexpr std::span<const FieldInfo> field_table(const InspectRequest*) { return kInspectFields; }
+
+// Fails where no backend serves the model, or a flag is wrong (invalid_parameter).
+Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile profile,
+                           Machine machine, const backends::Registry& backends);
+
+}  // namespace berth::server

@@ -1,0 +1,103 @@
+#include "server/model_files.h"
+
+#include "formats/profile.h"
+#include "net/client.h"
+#include "store/typed.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace berth::server {
+namespace {
+
+// Above the worker's own deadline, so that its words arrive.
+constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
+                                          .head = std::chrono::seconds(25),
+                                          .idle = std::chrono::seconds(10)};
+
+Result<model::ModelProfile> ask(const model::Worker& worker, const std::filesystem::path& path) {
+  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
+  net::ClientRequest request;
+  request.target = "/worker/v1/profile?path=" + net::percent_encode(path.string());
+  request.headers.set("authorization", "Bearer " + worker.access_key);
+  const auto response = net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines);
+  // The local worker's disk is the server's: where the worker is between two lives, the server
+  // reads.
+  if (!response && worker.local) return formats::profile_path(path);
+  if (!response) return fail(response.error());
+  if (response->status >= 300) {
+    return fail(net::error_from_response(response->status, response->body));
+  }
+  BERTH_TRY(const auto body, parse_json(response->body));
+  return from_json<model::ModelProfile>(body, UnknownMembers::ignore);
+}
+
+// The ready workers, the local ones first. Fails where `only` is not among them.
+Result<std::vector<model::Worker>> workers_to_ask(ServerContext& context,
+                                                  const std::optional<std::string>& only) {
+  BERTH_TRY(auto stored, store::list_as<model::Worker>(context.store, model::kWorkerKind));
+  std::vector<model::Worker> workers;
+  const model::Worker* named = nullptr;
+  for (const auto& item : stored.items) {
+    if (only && item.name == *only) named = &item.value;
+    const bool is_meant = !only || item.name == *only;
+    if (is_meant && item.value.state == model::WorkerState::ready) workers.push_back(item.value);
+  }
+  if (only && named == nullptr) {
+    return fail(make_error(ErrorCode::not_found,
+                           "there is no worker named \"{}\"; see berth workers", *only)
+                    .with_field("worker"));
+  }
+  if (only && workers.empty()) {
+    return fail(
+        make_error(ErrorCode::unavailable, "the worker {} is not ready: {}", *only, named->reason)
+            .with_field("worker"));
+  }
+  std::sort(workers.begin(), workers.end(), [](const auto& a, const auto& b) {
+    return std::tie(b.local, a.name) < std::tie(a.local, b.name);
+  });
+  return workers;
+}
+
+Error sum_up(const std::filesystem::path& path, const std::vector<model::Worker>& workers,
+             std::vector<Error> errors) {
+  if (errors.size() == 1) {
+    return std::move(errors.front())
+        .context("{} was looked up on the worker {}", path.string(), workers.front().name)
+        .with_field("source");
+  }
+  // A file that is there and broken says more than one that is elsewhere.
+  Error sum = make_error(ErrorCode::not_found, "no worker can read {}", path.string());
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    if (sum.code == ErrorCode::not_found) sum.code = errors[i].code;
+    if (!sum.causes.empty()) sum.causes.back() += ";";
+    sum.causes.push_back(fmt::format("{}: {}", workers[i].name, errors[i].to_string()));
+  }
+  sum.causes = {fmt::format("{}", fmt::join(sum.causes, " "))};
+  return std::move(sum).with_field("source");
+}
+
+}  // namespace
+
+Result<FoundModel> find_model(ServerContext& context, const std::filesystem::path& path,
+                              const std::optional<std::string>& only) {
+  BERTH_TRY(const auto workers, workers_to_ask(context, only));
+  std::vector<Error> errors;
+  for (const auto& worker : workers) {
+    auto profile = ask(worker, path);
+    if (profile) return FoundModel{.profile = std::move(*profile), .worker = worker};
+    errors.push_back(std::move(profile).error());
+  }
+  if (!errors.empty()) return fail(sum_up(path, workers, std::move(errors)));
+  auto profile = formats::profile_path(path);
+  if (!profile) {
+    return fail(std::move(profile)
+                    .error()
+                    .context("{} was looked up on the server's machine, since no worker is ready",
+                             path.string())
+                    .with_field("source"));
+  }
+  return FoundModel{.profile = std::move(*profile), .worker = std::nullopt};
+}
+
+}  // namespace berth::server

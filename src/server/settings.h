@@ -1,0 +1,39 @@
+// The settings of `berth serve`, as berth.yaml holds them.
+#pragma once
+
+#include "base/describe.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace berth::server {
+
+enum class LogLevel { trace, debug, info, warn, error };
+BOOST_DESCRIBE_ENUM(LogLevel, trace, debug, info, warn, error)
+
+struct ServeSettings {
+  std::string listen = "127.0.0.1:8080";
+  bool insecure_http = false;
+  bool worker = true;  // start the local worker
+  bool leave_engines = false;
+  bool engines_by_proxy = false;
+  std::uint32_t threads = 0;  // 0: as many as cores, at most 4
+  LogLevel log_level = LogLevel::info;
+};
+BOOST_DESCRIBE_STRUCT(ServeSettings, (),
+                      (listen, insecure_http, worker, leave_engines, engines_by_proxy, threads,
+                       log_level))
+inline constexpr FieldInfo kServeFields[] = {
+    {.name = "listen", .text = "address and port of the API, the gateway and the page"},
+    {.name = "insecure_http", .text = "allow plain HTTP on an address that others can reach"},
+    {.name = "worker", .text = "use this machine's devices by a local worker"},
+    {.name = "leave_engines", .text = "engines go on when the server ends"},
+    {.name = "engines_by_proxy",
+     .text = "reach engines of this machine by its worker's proxy, as those of other machines"},
+    {.name = "threads", .text = "threads of the gateway; 0 chooses", .minimum = 0, .maximum = 256},
+    {.name = "log_level", .text = "how much the server writes into its log"},
+};
+constexpr std::span<const FieldInfo> field_table(const ServeSettings*) { return kServeFields; }
+
+}  // namespace berth::server
