@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <csignal>
 
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 

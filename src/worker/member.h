@@ -9,6 +9,7 @@
 #include "process/shim.h"
 #include "worker/attempt.h"
 #include "worker/member_folder.h"
+#include "worker/shim_watch.h"
 
 #include <cstdint>
 #include <memory>
