@@ -2,6 +2,7 @@
 
 #include "net/sse.h"
 #include "net/testing.h"
+#include "net/transport.h"
 
 #include <atomic>
 #include <functional>
@@ -296,6 +297,33 @@ Task<> endless(Exchange& exchange, std::promise<bool>& ended) {
   co_await exchange.write("begun");
   co_await exchange.client_gone();
   ended.set_value(exchange.gone());
+}
+
+Task<Result<void>> aborted(IoContext& context, Endpoint to, Duration after) {
+  Client client(context);
+  ClientRequest request;
+  request.target = "/endless-head";
+  request.abort = std::make_shared<Abort>();
+  Timer timer(context.get_executor());
+  timer.expires_after(after);
+  timer.async_wait([abort = request.abort](const boost::system::error_code&) { abort->abort(); });
+  auto answer = co_await client.send(std::move(to), std::move(request));
+  if (!answer) co_return fail(std::move(answer).error());
+  co_return Result<void>{};
+}
+
+Task<> until_gone(Exchange& exchange) { co_await exchange.client_gone(); }
+
+TEST(Abort, EndsARequestThatWaitsForItsAnswer) {
+  Router router;
+  router.add("GET", "/endless-head", until_gone);
+  RunningServer server(std::move(router));
+  for (const auto after : {milliseconds(0), milliseconds(50)}) {
+    const auto done = run_blocking(
+        [&](IoContext& context) { return aborted(context, server.endpoint(), after); });
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::cancelled) << done.error().to_string();
+  }
 }
 
 TEST(Relay, PassesAStreamAndItsEndOn) {
