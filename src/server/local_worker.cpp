@@ -42,29 +42,40 @@ void LocalWorker::run(const std::stop_token& stop) {
   auto pause = kFirstPause;
   while (!stop.stop_requested()) {
     const auto started = real_clock().steady_now();
-    process::SpawnOptions spawn;
-    spawn.argv = options_.argv;
-    spawn.standard_output = {.kind = process::Stdio::Kind::inherit};
-    spawn.standard_error = {.kind = process::Stdio::Kind::inherit};
-    const auto child = process::spawn(spawn);
-    if (!child) {
-      spdlog::error("the local worker does not start: {}", child.error().to_string());
-    } else {
-      wait_for(*child, stop, options_.grace);
-      process::Pidfd::ExitStatus status;
-      child->pidfd.reap(&status);
-      if (stop.stop_requested()) return;
-      if (status.signal != 0) {
-        spdlog::error("the local worker was ended by signal {}; it starts again", status.signal);
-      } else {
-        spdlog::error("the local worker ended with code {}; it starts again", status.exit_code);
-      }
+    const auto status = run_once(stop);
+    if (stop.stop_requested()) {
+      if (status && status->signal == 0 && status->exit_code == 0) return;
+      break;
+    }
+    if (status && status->signal != 0) {
+      spdlog::error("the local worker was ended by signal {}; it starts again", status->signal);
+    } else if (status) {
+      spdlog::error("the local worker ended with code {}; it starts again", status->exit_code);
     }
     if (real_clock().steady_now() - started > kHealthy) pause = kFirstPause;
     std::unique_lock lock(mutex_);
     woken_.wait_for(lock, stop, pause, [] { return false; });
     pause = std::min(pause * 2, kLongestPause);
   }
+  // The end came while no worker was there to end its engines: one more does it.
+  run_once(stop);
+}
+
+std::optional<process::Pidfd::ExitStatus> LocalWorker::run_once(const std::stop_token& stop) const {
+  process::SpawnOptions spawn;
+  spawn.argv = options_.argv;
+  spawn.standard_output = {.kind = process::Stdio::Kind::inherit};
+  spawn.standard_error = {.kind = process::Stdio::Kind::inherit};
+  spawn.blocked_signals = {SIGTERM};  // until it is ready to end in order
+  const auto child = process::spawn(spawn);
+  if (!child) {
+    spdlog::error("the local worker does not start: {}", child.error().to_string());
+    return std::nullopt;
+  }
+  wait_for(*child, stop, options_.grace);
+  process::Pidfd::ExitStatus status;
+  child->pidfd.reap(&status);
+  return status;
 }
 
 }  // namespace berth::server

@@ -3,11 +3,13 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "process/pidfd.h"
 
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,6 +33,9 @@ class LocalWorker {
 
  private:
   void run(const std::stop_token& stop);
+  // Starts a worker and waits for its end, which it asks for once `stop` is requested. nullopt
+  // where it did not start.
+  std::optional<process::Pidfd::ExitStatus> run_once(const std::stop_token& stop) const;
 
   LocalWorkerOptions options_;
   std::mutex mutex_;

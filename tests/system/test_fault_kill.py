@@ -22,6 +22,7 @@ from harness import PACK_DEADLINE, Berth, eventually, processes_with, running
 
 STEADY = {"steady": 2, "forks": 1}  # models that nobody changes, and their replicas
 CHANGING = ("one", "two", "three")
+PROXY = "@proxy"  # what the proxy is tagged as
 SETTLED = 90.0  # for everything to be as it should
 
 
@@ -127,7 +128,8 @@ class Churn:
     def strangers(self) -> list[str]:
         """Processes of ours that belong to no instance, or to one that has its own already."""
         engines = {one["name"]: one.get("pid") for one in self.berth.instances()}
-        shims: Counter = Counter()
+        engines[PROXY] = proxy_of(self.berth)
+        shims: Counter = Counter({PROXY: 0})
         wrong = []
         for pid, instance, is_shim in tagged(self.berth):
             if instance not in engines:
@@ -151,9 +153,16 @@ def tagged(berth: Berth) -> list[tuple[int, str, bool]]:
     return found
 
 
+def proxy_of(berth: Berth) -> int | None:
+    return next((pid for pid, argv in berth.left_over().items() if "berth proxy " in argv), None)
+
+
 @pytest.fixture
-def churn(fake_berth: Berth, tiny_file: Path, chance: random.Random) -> Churn:
-    berth = fake_berth
+def churn(stopped_berth: Berth, request: pytest.FixtureRequest, tiny_file: Path,
+          chance: random.Random) -> Churn:
+    # Every process that there can be has a part in the way of a request.
+    stopped_berth.settings["BERTH_ENGINES_BY_PROXY"] = "true"
+    berth: Berth = request.getfixturevalue("fake_berth")
     for name, replicas in STEADY.items():
         fields = {"backend_version": "fake", "env": {"FAKE_ENGINE": "forks"}} if name == "forks" else {}
         berth.api("POST", "/api/v1/models", 201, json={
@@ -187,6 +196,10 @@ def kill_shim(berth: Berth, chance: random.Random) -> None:
         kill(chance.choice(shims))
 
 
+def kill_proxy(berth: Berth, chance: random.Random) -> None:
+    kill(proxy_of(berth))
+
+
 def kill_engine(berth: Berth, chance: random.Random) -> None:
     if engines := [one["pid"] for one in berth.instances() if one.get("pid")]:
         kill(chance.choice(engines))
@@ -207,7 +220,7 @@ def kill_several(berth: Berth, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("victim", [
-    kill_server, kill_worker, kill_shim, kill_engine, kill_child, kill_several],
+    kill_server, kill_worker, kill_shim, kill_proxy, kill_engine, kill_child, kill_several],
     ids=lambda function: function.__name__.removeprefix("kill_"))
 def test_kill_at_a_random_moment_under_load(churn: Churn, chance: random.Random, rounds: int,
                                             victim: Callable[[Berth, random.Random], None]):
@@ -223,7 +236,8 @@ def test_kill_at_a_random_moment_under_load(churn: Churn, chance: random.Random,
     assert FAKE.is_file()
     for model in berth.api("GET", "/api/v1/models")["items"]:
         berth.api("DELETE", f"/api/v1/models/{model['name']}", 202)
-    eventually("no process is left of any instance", lambda: not tagged(berth), 30)
+    eventually("no process is left of any instance", lambda: not [
+        instance for _, instance, _ in tagged(berth) if instance != PROXY], 30)
 
 
 def test_an_installation_ends_with_its_worker_and_starts_again(tmp_path: Path, tiny_file: Path):

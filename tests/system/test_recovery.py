@@ -91,3 +91,13 @@ def test_a_killed_server_loses_nothing(own_berth: Berth, tiny_file: Path):
     own_berth.start()
     own_berth.wait_ready("durable")
     assert own_berth.openai().completions.create(model="durable", prompt="x", max_tokens=1).choices
+
+
+def test_a_server_that_ends_while_its_worker_is_dead_ends_the_engines(own_berth: Berth,
+                                                                      tiny_file: Path):
+    own_berth.deploy("orphan", tiny_file)
+    own_berth.wait_ready("orphan")
+    worker = next(pid for pid, argv in own_berth.left_over().items() if " worker " in argv)
+    os.kill(worker, signal.SIGKILL)
+    own_berth.stop()
+    eventually("nothing is left", lambda: not own_berth.left_over(), 15)
