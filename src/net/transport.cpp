@@ -1,6 +1,7 @@
 #include "net/transport.h"
 
 #include <algorithm>
+#include <vector>
 
 #include <boost/asio/buffer.hpp>
 
@@ -9,7 +10,8 @@ namespace {
 
 using boost::system::error_code;
 
-constexpr std::size_t kScratchSize = 64 * 1024;
+constexpr std::size_t kBlockSize = 64 * 1024;
+constexpr std::size_t kBlocksKept = 4;  // a thread
 // A watch stops where so much of a next request has come: memory stays bounded.
 constexpr std::size_t kWatchedInput = 64 * 1024;
 // Errors are made outside of the coroutines, whose frames live as long as a stream is held.
@@ -24,10 +26,26 @@ bool is_empty(const Transport::Pieces& pieces) {
 
 constexpr SteadyTime kNever = SteadyTime::max();
 
-// One buffer a thread: a connection that waits holds none.
-char* scratch() {
-  thread_local const std::unique_ptr<char[]> buffer(new char[kScratchSize]);
-  return buffer.get();
+using Block = std::unique_ptr<char[]>;
+
+// The thread's blocks that no connection holds: one is enough, but for input that is looked at
+// while another connection receives.
+std::vector<Block>& free_blocks() {
+  thread_local std::vector<Block> blocks;
+  return blocks;
+}
+
+Block take_block() {
+  auto& blocks = free_blocks();
+  if (blocks.empty()) return Block(new char[kBlockSize]);
+  Block block = std::move(blocks.back());
+  blocks.pop_back();
+  return block;
+}
+
+void give_block(Block block) {
+  auto& blocks = free_blocks();
+  if (blocks.size() < kBlocksKept) blocks.push_back(std::move(block));
 }
 
 }  // namespace
@@ -100,37 +118,52 @@ Transport::Transport(Socket socket)
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
 }
 
-std::string_view Transport::input() const { return std::string_view(buffer_).substr(begin_); }
+std::string_view Transport::input() const {
+  if (block_) return std::string_view(block_.get(), end_).substr(begin_);
+  return std::string_view(buffer_).substr(begin_);
+}
 
 void Transport::consume(std::size_t count) {
   begin_ += count;
-  if (begin_ >= buffer_.size()) {
-    begin_ = 0;
-    buffer_.clear();
+  if (begin_ < (block_ ? end_ : buffer_.size())) return;
+  begin_ = 0;
+  buffer_.clear();
+  if (block_) give_block(std::move(block_));
+}
+
+// Moves what is left of a block into a buffer of its own size.
+void Transport::settle() {
+  if (block_) {
+    buffer_.assign(input());
+    give_block(std::move(block_));
+  } else if (begin_ > 0) {
+    buffer_.erase(0, begin_);
   }
+  begin_ = 0;
 }
 
 Transport::Received Transport::receive() {
   error_code error;
-  const std::size_t count = socket_.receive(boost::asio::buffer(scratch(), kScratchSize), 0, error);
-  more_at_once_ = !error && count == kScratchSize;
-  if (error == boost::asio::error::would_block || error == boost::asio::error::interrupted) {
-    return Received::nothing;
-  }
-  if (error == boost::asio::error::eof || (!error && count == 0)) {
+  Block block = take_block();
+  const std::size_t count = socket_.receive(boost::asio::buffer(block.get(), kBlockSize), 0, error);
+  more_at_once_ = !error && count == kBlockSize;
+  if (error || count == 0) {
+    give_block(std::move(block));
+    if (error == boost::asio::error::would_block || error == boost::asio::error::interrupted) {
+      return Received::nothing;
+    }
     peer_closed_ = true;
-    return Received::closed;
+    return error && error != boost::asio::error::eof ? Received::broken : Received::closed;
   }
-  if (error) {
-    peer_closed_ = true;
-    return Received::broken;
-  }
-  if (begin_ > 0) {
-    buffer_.erase(0, begin_);
-    begin_ = 0;
-  }
-  buffer_.append(scratch(), count);
   received_ += count;
+  settle();
+  if (buffer_.empty()) {
+    block_ = std::move(block);
+    end_ = count;
+  } else {
+    buffer_.append(block.get(), count);
+    give_block(std::move(block));
+  }
   return Received::some;
 }
 
@@ -148,6 +181,7 @@ Task<Result<std::size_t>> Transport::read_more(Duration limit) {
       }
       if (received == Received::some) continue;
     }
+    settle();
     if (buffer_.empty()) std::string().swap(buffer_);  // hold nothing while it idles
     read_deadline_.set(limit);
     const auto [error] = co_await socket_.async_wait(Socket::wait_read, use_task);

@@ -86,6 +86,7 @@ class Transport : public std::enable_shared_from_this<Transport> {
  private:
   enum class Received { some, nothing, closed, broken };
   Received receive();
+  void settle();
   boost::system::error_code send_some(Pieces& pieces);
   void arm_watch();
   void on_watch();
@@ -93,8 +94,12 @@ class Transport : public std::enable_shared_from_this<Transport> {
   Socket socket_;
   Deadline read_deadline_;
   Deadline write_deadline_;
+  // The input: in a block of the thread's right after receiving, in a buffer of its own size where
+  // it has to wait.
+  std::unique_ptr<char[]> block_;
+  std::size_t end_ = 0;  // of the input inside `block_`
   std::string buffer_;
-  std::size_t begin_ = 0;       // of the input inside `buffer_`
+  std::size_t begin_ = 0;       // of the input inside `block_` or `buffer_`
   std::uint64_t received_ = 0;  // bytes ever
   bool more_at_once_ = false;   // the last read was full: try again before waiting
   bool peer_closed_ = false;
