@@ -133,7 +133,10 @@ Result<std::unique_ptr<Server>> Server::listen(ServerOptions options, Handler ha
   state->contexts = options.contexts;
   if (state->contexts.empty()) {
     for (std::size_t i = 0; i < std::max<std::size_t>(options.threads, 1); ++i) {
-      state->own_contexts.push_back(std::make_unique<IoContext>(1));
+      // Each has a thread of its own, on which everything of it happens: its reactor needs no
+      // locks.
+      state->own_contexts.push_back(
+          std::make_unique<IoContext>(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO));
       state->contexts.push_back(state->own_contexts.back().get());
     }
   }
