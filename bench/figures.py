@@ -37,20 +37,25 @@ def resident(pid: int) -> float:
     raise RuntimeError(f"no VmRSS of {pid}")
 
 
+def until_healthy(url: str, began: float, seconds: float) -> float:
+    """Asks for /health until it is there; how long that was from `began`."""
+    with httpx.Client() as client:
+        while True:
+            try:
+                if client.get(f"{url}/health", timeout=1).status_code == 200:
+                    return time.perf_counter() - began
+            except httpx.HTTPError:
+                pass
+            if time.perf_counter() - began > seconds:
+                raise RuntimeError(f"no answer of {url} within {seconds} s")
+            time.sleep(0.002)
+
+
 def seconds_to_health(berth: Berth) -> float:
     """From the start of `berth serve` to its first answer on /health."""
     began = time.perf_counter()
     berth.start(wait=False)
-    with httpx.Client() as client:
-        while True:
-            try:
-                if client.get(f"{berth.url}/health", timeout=1).status_code == 200:
-                    return time.perf_counter() - began
-            except httpx.HTTPError:
-                pass
-            if time.perf_counter() - began > 20:
-                raise RuntimeError("no answer within 20 s:\n" + "\n".join(berth.output))
-            time.sleep(0.002)
+    return until_healthy(berth.url, began, 20)
 
 
 def idle_memory(berth: Berth, settle: float) -> dict[str, float]:
@@ -115,15 +120,7 @@ def own_load_time(pid: int, port: int) -> float:
     began = time.perf_counter()
     engine = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while True:
-            try:
-                if httpx.get(f"http://127.0.0.1:{other}/health", timeout=1).status_code == 200:
-                    return time.perf_counter() - began
-            except httpx.HTTPError:
-                pass
-            if time.perf_counter() - began > 60:
-                raise RuntimeError("the engine does not answer within 60 s")
-            time.sleep(0.005)
+        return until_healthy(f"http://127.0.0.1:{other}", began, 60)
     finally:
         engine.kill()
         engine.wait(10)

@@ -328,6 +328,7 @@ class Agent {
 
   [[nodiscard]] std::vector<ProxyRoute> proxy_routes() const {
     std::vector<ProxyRoute> routes;
+    routes.reserve(members_.size());
     for (const auto& [name, member] : members_) {
       routes.push_back({.name = name,
                         .port = member->report().port,
