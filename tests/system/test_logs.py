@@ -23,8 +23,10 @@ def test_tail_gives_the_last_lines(berth: Berth, tiny: str):
 
 def test_follow_shows_lines_as_they_are_written(berth: Berth, tiny: str):
     name = berth.instances(tiny)[0]["name"]
+    # Python hands an ignored SIGINT on, as of a run in the background.
     follow = subprocess.Popen([BERTH, "logs", "-f", "--tail", "1", name], env=berth.env,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     os.set_blocking(follow.stdout.fileno(), False)
     try:
         seen = bytearray()
