@@ -115,10 +115,7 @@ Result<void> AnswerAssembler::take(std::string_view event) {
   }
   auto& object = parsed->get_object();
   if (object.erase("prompt_progress") > 0 && answer_.contains("id")) return {};
-  if (const auto usage = read_usage(data)) {
-    usage_.prompt_tokens += usage->prompt_tokens;
-    usage_.completion_tokens += usage->completion_tokens;
-  }
+  if (const auto usage = read_usage(data)) usage_ += *usage;
   if (const auto* choices = object.if_contains("choices"); choices && choices->is_array()) {
     for (const auto& choice : choices->get_array()) {
       if (choice.is_object()) take_choice(choice.get_object());

@@ -94,8 +94,7 @@ bool EventFilter::look_at(std::string_view event) {
   const Event read = read_event(data_of(event));
   if (!read.usage) return true;
   // One for each choice of the answer, where an engine works on them apart.
-  usage_.prompt_tokens += read.usage->prompt_tokens;
-  usage_.completion_tokens += read.usage->completion_tokens;
+  usage_ += *read.usage;
   return wishes_.usage || read.has_choices;
 }
 

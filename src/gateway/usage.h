@@ -11,6 +11,11 @@ struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
 
+  Usage& operator+=(const Usage& other) {
+    prompt_tokens += other.prompt_tokens;
+    completion_tokens += other.completion_tokens;
+    return *this;
+  }
   friend bool operator==(const Usage&, const Usage&) = default;
 };
 

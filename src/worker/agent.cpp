@@ -7,6 +7,7 @@
 #include "process/process_table.h"
 #include "worker/file_service.h"
 #include "worker/identity.h"
+#include "worker/listener.h"
 #include "worker/log_service.h"
 #include "worker/member.h"
 #include "worker/proxy_keeper.h"
@@ -330,9 +331,8 @@ class Agent {
     std::vector<ProxyRoute> routes;
     routes.reserve(members_.size());
     for (const auto& [name, member] : members_) {
-      routes.push_back({.name = name,
-                        .port = member->report().port,
-                        .engine_key = member->assignment().engine_key});
+      routes.push_back(
+          {.name = name, .port = member->port(), .engine_key = member->assignment().engine_key});
     }
     return routes;
   }
@@ -414,16 +414,6 @@ class Agent {
   bool leaving_ = false;
   std::function<void()> done_;
 };
-
-int wait_for_signal() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  int signal = 0;
-  while (sigwait(&set, &signal) != 0) {
-  }
-  return signal;
-}
 
 // Ends what an earlier agent left without a note: nobody could own it.
 void sweep_strangers(const DataFolder& data, const std::string& tag) {

@@ -1,8 +1,8 @@
 #include "worker/file_service.h"
 
-#include "base/ids.h"
 #include "formats/profile.h"
 #include "net/wake_up.h"
+#include "worker/listener.h"
 
 #include <filesystem>
 #include <memory>
@@ -61,9 +61,8 @@ net::Task<Profile> read_profile(FileService& service, std::filesystem::path path
 }
 
 net::Task<> serve_profile(FileService& service, net::Exchange& exchange) {
-  if (!equal_constant_time(exchange.request().bearer_token(), service.access_key)) {
-    auto error = make_error(ErrorCode::unauthenticated, "the key is not this worker's");
-    co_await exchange.respond(net::error_response(error));
+  if (auto allowed = check_key(exchange.request(), service.access_key); !allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
     co_return;
   }
   auto path = read_path(exchange.request());

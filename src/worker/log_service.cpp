@@ -1,7 +1,7 @@
 #include "worker/log_service.h"
 
 #include "base/files.h"
-#include "base/ids.h"
+#include "worker/listener.h"
 #include "worker/member_folder.h"
 
 #include <charconv>
@@ -94,10 +94,6 @@ class LogReader {
   off_t offset_ = 0;
 };
 
-bool is_allowed(const LogService& service, const net::Request& request) {
-  return equal_constant_time(request.bearer_token(), service.access_key);
-}
-
 net::Task<> follow(LogService& service, net::Exchange& exchange, LogReader& reader, bool goes_on) {
   for (;;) {
     auto piece = co_await net::offload(service.pool, [&] { return reader.next(); });
@@ -113,9 +109,8 @@ net::Task<> follow(LogService& service, net::Exchange& exchange, LogReader& read
 }
 
 net::Task<> serve_log(LogService& service, net::Exchange& exchange) {
-  if (!is_allowed(service, exchange.request())) {
-    auto error = make_error(ErrorCode::unauthenticated, "the key is not this worker's");
-    co_await exchange.respond(net::error_response(error));
+  if (auto allowed = check_key(exchange.request(), service.access_key); !allowed) {
+    co_await exchange.respond(net::error_response(allowed.error()));
     co_return;
   }
   const auto wish = read_wish(exchange.request().query);
@@ -144,14 +139,10 @@ net::Task<> serve_log(LogService& service, net::Exchange& exchange) {
   if (sent) co_await follow(service, exchange, reader, wish->follow);
 }
 
-net::Task<> health(net::Exchange& exchange) {
-  co_await exchange.respond(net::json_response(200, {{"status", "ok"}}));
-}
-
 }  // namespace
 
 void add_log_routes(net::Router& router, LogService& service) {
-  router.add("GET", "/health", health);
+  router.add("GET", "/health", serve_health);
   router.add("GET", "/worker/v1/instances/{name}/logs",
              [&service](net::Exchange& exchange) { return serve_log(service, exchange); });
 }

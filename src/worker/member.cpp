@@ -93,7 +93,7 @@ cluster::InstanceReport Member::report() const {
                                  .state = state_,
                                  .reason = reason_,
                                  .progress = std::nullopt,
-                                 .port = engine_ ? note_.port : std::uint16_t{0},
+                                 .port = port(),
                                  .pid = engine_,
                                  .attempt = note_.attempt,
                                  .failures = note_.failures,

@@ -40,6 +40,8 @@ class Member {
   // Whether it is known by now if an earlier agent left its engine. Before, a report would say too
   // little, and a serving engine would get no more requests.
   [[nodiscard]] bool is_settled() const { return settled_; }
+  // Where its engine listens; 0 while it has none.
+  [[nodiscard]] std::uint16_t port() const { return engine_ ? note_.port : std::uint16_t{0}; }
   [[nodiscard]] cluster::InstanceReport report() const;
   [[nodiscard]] const model::Assignment& assignment() const { return assignment_; }
   // The pack that its engine runs from, while it has one.

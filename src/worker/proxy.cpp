@@ -1,12 +1,12 @@
 #include "worker/proxy.h"
 
 #include "base/clock.h"
-#include "base/ids.h"
 #include "cluster/protocol.h"
 #include "net/client.h"
 #include "net/relay.h"
 #include "net/server.h"
 #include "net/thread_pool.h"
+#include "worker/listener.h"
 #include "worker/proxy_file.h"
 
 #include <algorithm>
@@ -15,7 +15,6 @@
 #include <mutex>
 #include <thread>
 
-#include <signal.h>
 #include <spdlog/spdlog.h>
 
 namespace berth::worker {
@@ -38,7 +37,7 @@ struct Target {
 
 // A snapshot of the file.
 struct Routes {
-  std::string access_key_hash;
+  std::string access_key;
   std::map<std::string, Target, std::less<>> targets;
 };
 
@@ -57,10 +56,6 @@ net::Response unreached(Error error) {
 
 bool is_unreached(const Error& error) { return error.code == ErrorCode::unavailable; }
 
-net::Task<> health(net::Exchange& exchange) {
-  co_await exchange.respond(net::json_response(200, {{"status", "ok"}}));
-}
-
 }  // namespace
 
 struct Proxy::State {
@@ -71,7 +66,7 @@ struct Proxy::State {
   Result<void> reload() {
     BERTH_TRY(const ProxyFile read, read_proxy_file(file));
     auto next = std::make_shared<Routes>();
-    next->access_key_hash = sha256_hex(read.access_key);
+    next->access_key = read.access_key;
     for (const auto& route : read.routes) {
       next->targets[route.name] = {.port = route.port, .key = route.engine_key};
     }
@@ -98,7 +93,10 @@ struct Proxy::State {
     net::ClientRequest request;
     request.method = exchange.request().method;
     request.target = std::string(rest_of(exchange.request().target));
-    request.headers = net::end_to_end_headers(exchange.request().headers);
+    request.headers = exchange.request().headers;
+    request.headers.erase_hop_by_hop();
+    request.headers.erase("expect");  // the body is here
+    request.headers.erase("host");    // the client sets the engine's
     request.headers.set("authorization", "Bearer " + target.key);
     request.body_view = body;
     request.abort = std::make_shared<net::Abort>();
@@ -110,10 +108,7 @@ struct Proxy::State {
   }
 
   net::Task<Result<void>> pass(net::Exchange& exchange) {
-    const auto key = exchange.request().bearer_token();
-    if (key.empty() || sha256_hex(key) != routes()->access_key_hash) {
-      co_return fail(ErrorCode::unauthenticated, "the key is not this worker's");
-    }
+    BERTH_CO_CHECK(check_key(exchange.request(), routes()->access_key));
     auto read = co_await exchange.read_body(kBodyLimit);
     BERTH_CO_TRY(const std::string body, std::move(read));
     const std::string name(exchange.param("name"));
@@ -151,7 +146,7 @@ Proxy::~Proxy() = default;
 Result<void> Proxy::reload() { return state_->reload(); }
 
 void Proxy::add_routes(net::Router& router) {
-  router.add("GET", "/health", health);
+  router.add("GET", "/health", serve_health);
   for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE"}) {
     router.add(method, "/engines/{name}/{path...}",
                [this](net::Exchange& exchange) { return state_->handle(exchange); });
@@ -171,13 +166,7 @@ Result<void> run_proxy(const std::filesystem::path& file) {
                                                    std::move(router)));
   server->start();
   spdlog::info("passes requests on at {}", net::to_string(server->address()));
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  for (;;) {
-    int signal = 0;
-    if (sigwait(&set, &signal) != 0) continue;
-    if (signal != SIGHUP) break;
+  while (wait_for_signal() == SIGHUP) {
     if (auto read = proxy.reload(); !read) {
       spdlog::warn("the routes are as before: {}", read.error().to_string());
     }

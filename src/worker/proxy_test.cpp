@@ -19,9 +19,10 @@ constexpr std::string_view kKey = "proxy-key";
 net::Task<> echo(net::Exchange& exchange) {
   const auto body = co_await exchange.read_body();
   const auto& request = exchange.request();
-  const std::string text =
-      fmt::format("{} {} {} {} {}", request.method, request.target, request.bearer_token(),
-                  request.headers.get("x-tag").value_or("-"), body.value_or("?"));
+  const std::string text = fmt::format(
+      "{} {} {} {} {} {}", request.method, request.target, request.bearer_token(),
+      request.headers.get("x-tag").value_or("-"), body.value_or("?"),
+      request.headers.contains("te") ? "te" : request.headers.get("host").value_or("-"));
   net::Headers headers{{"x-engine", "yes"}};
   auto sent = co_await exchange.start(201, std::move(headers));
   if (sent) sent = co_await exchange.write(text);
@@ -84,7 +85,8 @@ TEST_F(ProxyTest, PassesARequestOnWithTheEnginesKey) {
   start();
   const auto response = post("/engines/a.1.0/v1/chat%2Fx?q=1");
   EXPECT_EQ(response.status, 201);
-  EXPECT_EQ(response.body, "POST /v1/chat%2Fx?q=1 engine-key kept body");
+  EXPECT_EQ(response.body, "POST /v1/chat%2Fx?q=1 engine-key kept body " +
+                               net::to_string(engine_server.endpoint()));
   EXPECT_EQ(response.headers.get("x-engine").value_or(""), "yes");
 }
 
