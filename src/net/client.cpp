@@ -43,12 +43,9 @@ Result<std::string> make_head(const Endpoint& endpoint, const ClientRequest& req
   return request_head(request.method, request.target, headers);
 }
 
-// Sends the request. An error of the caller's own body stream comes back as it is, in `own`.
-Task<Result<void>> send_request(Transport& transport, std::string_view head,
-                                const ClientRequest& request, Duration idle, bool& own) {
-  if (!request.body_stream) {
-    co_return co_await transport.write({head, body_of(request), ""}, idle);
-  }
+// Sends a request whose body is a stream. An error of that stream comes back as it is, in `own`.
+Task<Result<void>> send_stream(Transport& transport, std::string_view head,
+                               const ClientRequest& request, Duration idle, bool& own) {
   auto sent = co_await transport.write({head, "", ""}, idle);
   while (sent) {
     auto piece = co_await request.body_stream();
@@ -110,7 +107,13 @@ Task<tl::expected<StatePtr, Failure>> attempt(std::shared_ptr<Transport> transpo
   const SteadyTime began = std::chrono::steady_clock::now();
   bool own = false;
   bool any_byte = false;
-  auto sent = co_await send_request(*state->transport, head, request, deadlines.idle, own);
+  Result<void> sent;
+  Transport::Pieces pieces{head, body_of(request), ""};
+  if (request.body_stream) {
+    sent = co_await send_stream(*state->transport, head, request, deadlines.idle, own);
+  } else if (!state->transport->write_now(pieces)) {
+    sent = co_await state->transport->write(pieces, deadlines.idle);
+  }
   if (own) {
     state->transport->close();
     co_return tl::make_unexpected(Failure{std::move(sent).error(), false});
@@ -148,6 +151,24 @@ void ClientResponse::State::end() {
   }
 }
 
+std::optional<Result<BodyPiece>> ClientResponse::State::ready_piece() {
+  if (ended) return BodyPiece();
+  transport->consume(std::exchange(held, 0));
+  auto step = parser->advance(transport->input());
+  if (!step) {
+    transport->close();
+    return fail(at(endpoint, std::move(step).error()));
+  }
+  if (step->kind == ParseStep::Kind::body) {
+    held = step->consumed;
+    return BodyPiece(step->body);
+  }
+  transport->consume(step->consumed);
+  if (step->kind == ParseStep::Kind::need_more) return std::nullopt;
+  end();
+  return BodyPiece();
+}
+
 ClientResponse::ClientResponse(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ClientResponse::ClientResponse(ClientResponse&&) noexcept = default;
 
@@ -172,27 +193,11 @@ void ClientResponse::abort() {
   state_->transport->close();
 }
 
-Task<Result<std::optional<std::string_view>>> ClientResponse::read_some(Duration deadline) {
-  using Piece = std::optional<std::string_view>;
+Task<Result<BodyPiece>> ClientResponse::read_some(Duration deadline) {
   State& state = *state_;
-  if (state.ended) co_return Piece();
   Transport& transport = *state.transport;
-  transport.consume(std::exchange(state.held, 0));
   for (;;) {
-    auto step = state.parser->advance(transport.input());
-    if (!step) {
-      transport.close();
-      co_return fail(at(state.endpoint, std::move(step).error()));
-    }
-    if (step->kind == ParseStep::Kind::body) {
-      state.held = step->consumed;
-      co_return Piece(step->body);
-    }
-    transport.consume(step->consumed);
-    if (step->kind == ParseStep::Kind::end) {
-      state.end();
-      co_return Piece();
-    }
+    if (auto ready = state.ready_piece()) co_return *std::move(ready);
     auto read = co_await transport.read_more(deadline);
     if (read && *read > 0) continue;
     if (!read && state.aborted) co_return fail(ErrorCode::cancelled, "the request was cancelled");
@@ -207,15 +212,16 @@ Task<Result<std::optional<std::string_view>>> ClientResponse::read_some(Duration
     transport.close();
     if (!ended) co_return fail(at(state.endpoint, std::move(ended).error()));
     state.ended = true;
-    co_return Piece();
+    co_return std::nullopt;
   }
 }
 
 Task<Result<std::string>> ClientResponse::read_all(Bytes limit, Duration deadline) {
   std::string body;
   for (;;) {
-    auto piece = co_await read_some(deadline);
-    BERTH_CO_TRY(const auto bytes, std::move(piece));
+    auto piece = state_->ready_piece();
+    if (!piece) piece = co_await read_some(deadline);
+    BERTH_CO_TRY(const auto bytes, *std::move(piece));
     if (!bytes) co_return body;
     if (body.size() + bytes->size() > limit.count) {
       abort();

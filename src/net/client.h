@@ -43,7 +43,7 @@ struct ClientRequest {
   std::shared_ptr<Abort> abort = {};  // looked at until the head of the answer has come
   // A body in pieces (sent chunked, `body` is ignored): returns nullopt at the end. A request with
   // it is never repeated.
-  std::function<Task<Result<std::optional<std::string_view>>>()> body_stream = {};
+  std::function<Task<Result<BodyPiece>>()> body_stream = {};
 };
 
 struct ClientDeadlines {
@@ -69,7 +69,7 @@ class ClientResponse {
   // The next decoded piece of the body as it comes; nullopt at the end. The view lives until the
   // next read. timeout after `deadline` without a byte; unavailable when the peer breaks off;
   // cancelled after `abort`.
-  Task<Result<std::optional<std::string_view>>> read_some(Duration deadline);
+  Task<Result<BodyPiece>> read_some(Duration deadline);
   // The rest of the body; too_large above `limit`. `deadline` is for each wait.
   Task<Result<std::string>> read_all(Bytes limit, Duration deadline);
   // Closes the connection now; a waiting read fails with cancelled. Same executor only.

@@ -47,6 +47,8 @@ struct ClientResponse::State {
   bool ended = false;
   bool aborted = false;
 
+  // The next piece of the body, or its end, where the bytes for it are here already.
+  std::optional<Result<BodyPiece>> ready_piece();
   // The answer is complete: the connection goes back, or closes.
   void end();
 };

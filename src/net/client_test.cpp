@@ -138,10 +138,10 @@ TEST(Client, SendsAndReceivesBodies) {
 
 struct Pieces {
   int left = 3;
-  Task<Result<std::optional<std::string_view>>> next() {
+  Task<Result<BodyPiece>> next() {
     co_await sleep_for(milliseconds(1));
-    if (left-- == 0) co_return std::optional<std::string_view>();
-    co_return std::optional<std::string_view>("piece ");
+    if (left-- == 0) co_return BodyPiece();
+    co_return BodyPiece("piece ");
   }
 };
 

@@ -21,9 +21,7 @@ Task<Result<std::string>> Exchange::read_body(Bytes limit) { return connection_.
 Task<Result<std::string>> Exchange::read_body() {
   return connection_.read_body(connection_.body_limit());
 }
-Task<Result<std::optional<std::string_view>>> Exchange::read_some() {
-  return connection_.read_some();
-}
+Task<Result<BodyPiece>> Exchange::read_some() { return connection_.read_some(); }
 
 Task<Result<void>> Exchange::respond(Response response) {
   return connection_.respond(std::move(response));

@@ -44,7 +44,7 @@ class Exchange {
   Task<Result<std::string>> read_body();
   // The next piece of the body as it comes, decoded; nullopt at its end. The view lives until the
   // next read. No limit but what the caller counts.
-  Task<Result<std::optional<std::string_view>>> read_some();
+  Task<Result<BodyPiece>> read_some();
 
   // Sends a whole answer. Content-Length, Date and x-request-id are added.
   Task<Result<void>> respond(Response response);

@@ -33,6 +33,8 @@ class Headers {
   // Replaces every field of that name by this one.
   void set(std::string_view name, std::string_view value);
   void add(std::string_view name, std::string_view value);
+  // Makes room for so many fields.
+  void reserve(std::size_t fields) { fields_.reserve(fields); }
   // Returns how many fields were erased.
   std::size_t erase(std::string_view name);
   // Erases what concerns one connection only (RFC 9110, 7.6.1), and what Connection names:

@@ -7,10 +7,14 @@
 #include "net/headers.h"
 #include "net/url.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace berth::net {
+
+// A piece of a body, a view that lives until the next read; nothing at the body's end.
+using BodyPiece = std::optional<std::string_view>;
 
 // The head of a request; its body is read through the Exchange.
 struct Request {

@@ -11,6 +11,7 @@ using boost::beast::error_code;
 using BeastView = boost::beast::string_view;
 
 constexpr std::size_t kMaxFields = 256;
+constexpr std::size_t kUsualFields = 12;
 // A chunk's size line, its extensions and the trailers.
 constexpr std::size_t kChunkHeadLimit = 16 * 1024;
 
@@ -23,6 +24,7 @@ class Parser final : public http::basic_parser<is_request> {
   explicit Parser(Bytes head_limit) {
     this->header_limit(static_cast<std::uint32_t>(head_limit.count));
     this->body_limit(boost::none);
+    headers.reserve(kUsualFields);
   }
 
   Result<ParseStep> advance(std::string_view input) {

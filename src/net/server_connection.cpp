@@ -215,37 +215,40 @@ Task<> ServerConnection::linger() {
 
 Task<Result<void>> ServerConnection::send_continue() {
   continue_due_ = false;
-  if (head_sent_ || !transport_->input().empty()) co_return Result<void>{};
+  if (head_sent_) co_return Result<void>{};
   co_return co_await send({"HTTP/1.1 100 Continue\r\n\r\n", "", ""});
 }
 
-Task<Result<std::optional<std::string_view>>> ServerConnection::read_some() {
-  using Piece = std::optional<std::string_view>;
-  transport_->consume(held_);
-  held_ = 0;
+std::optional<Result<BodyPiece>> ServerConnection::ready_piece() {
+  transport_->consume(std::exchange(held_, 0));
   transport_->hold_input(false);
-  if (body_ended_) co_return Piece();
-  if (body_broken_) co_return fail(ErrorCode::cancelled, "the body can not be read on");
-  if (continue_due_) {
-    const auto sent = co_await send_continue();
-    BERTH_CO_CHECK(sent);
+  if (body_ended_) return BodyPiece();
+  if (body_broken_) return fail(ErrorCode::cancelled, "the body can not be read on");
+  // A client that sends its body at once does not wait to be told so.
+  if (!transport_->input().empty()) continue_due_ = false;
+  auto step = parser_->advance(transport_->input());
+  if (!step) {
+    body_broken_ = true;
+    keep_alive_ = false;
+    return fail(std::move(step).error());
   }
+  if (step->kind == ParseStep::Kind::body) {
+    held_ = step->consumed;
+    transport_->hold_input(true);
+    return BodyPiece(step->body);
+  }
+  transport_->consume(step->consumed);
+  if (step->kind == ParseStep::Kind::need_more) return std::nullopt;
+  body_ended_ = true;
+  return BodyPiece();
+}
+
+Task<Result<BodyPiece>> ServerConnection::read_some() {
   for (;;) {
-    auto step = parser_->advance(transport_->input());
-    if (!step) {
-      body_broken_ = true;
-      keep_alive_ = false;
-      co_return fail(std::move(step).error());
-    }
-    if (step->kind == ParseStep::Kind::body) {
-      held_ = step->consumed;
-      transport_->hold_input(true);
-      co_return Piece(step->body);
-    }
-    transport_->consume(step->consumed);
-    if (step->kind == ParseStep::Kind::end) {
-      body_ended_ = true;
-      co_return Piece();
+    if (auto ready = ready_piece()) co_return *std::move(ready);
+    if (continue_due_) {
+      const auto sent = co_await send_continue();
+      BERTH_CO_CHECK(sent);
     }
     auto read = co_await transport_->read_more(shared_->options.deadlines.body);
     if (read && *read > 0) continue;
@@ -269,8 +272,9 @@ Task<Result<std::string>> ServerConnection::read_body(Bytes limit) {
   // A little more than its size: parsers read beyond the end.
   body.reserve(std::min<std::uint64_t>(announced, 1U << 20U) + 64);
   for (;;) {
-    auto piece = co_await read_some();
-    BERTH_CO_TRY(const auto bytes, std::move(piece));
+    auto piece = ready_piece();
+    if (!piece) piece = co_await read_some();
+    BERTH_CO_TRY(const auto bytes, *std::move(piece));
     if (!bytes) co_return body;
     if (body.size() + bytes->size() > limit.count) co_return too_large();
     body += *bytes;
@@ -307,7 +311,9 @@ Task<Result<void>> ServerConnection::respond(Response response) {
   }
   const std::string head = make_head(response.status, response.headers);
   const std::string_view body = bodiless_ ? std::string_view() : response.body;
-  auto sent = co_await send({head, body, ""});
+  Transport::Pieces pieces{head, body, ""};
+  Result<void> sent;
+  if (!transport_->write_now(pieces)) sent = co_await send(pieces);
   finished_ = sent.has_value();
   co_return sent;
 }

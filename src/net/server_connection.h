@@ -44,7 +44,7 @@ class ServerConnection {
   [[nodiscard]] bool gone() const { return gone_; }
   [[nodiscard]] Bytes body_limit() const { return shared_->options.body_limit; }
   Task<Result<std::string>> read_body(Bytes limit);
-  Task<Result<std::optional<std::string_view>>> read_some();
+  Task<Result<BodyPiece>> read_some();
   Task<Result<void>> respond(Response response);
   Task<Result<void>> start(int status, Headers headers);
   Task<Result<void>> write(std::string_view data);
@@ -59,6 +59,8 @@ class ServerConnection {
   Task<bool> drain_body();
   Task<> linger();
   Task<Result<void>> send_continue();
+  // The next piece of the body, or its end, where the bytes for it are here already.
+  std::optional<Result<BodyPiece>> ready_piece();
   Task<Result<void>> send(Transport::Pieces pieces);
   // The head with what the connection adds to it.
   std::string make_head(int status, Headers& headers);
