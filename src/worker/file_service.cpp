@@ -11,7 +11,6 @@
 namespace berth::worker {
 namespace {
 
-constexpr std::chrono::seconds kPatience{20};
 constexpr std::size_t kLongestPath = 4096;
 
 using Profile = Result<model::ModelProfile>;
@@ -52,10 +51,10 @@ net::Task<Profile> read_profile(FileService& service, std::filesystem::path path
     co_return fail(ErrorCode::resource_exhausted,
                    "too many models are being read at this time; try again in a moment");
   }
-  const bool in_time = co_await done->wait(kPatience);
+  const bool in_time = co_await done->wait(service.patience);
   if (!in_time) {
-    co_return fail(ErrorCode::timeout, "reading {} did not end in {} s; does its disk answer?",
-                   path.string(), kPatience.count());
+    co_return fail(ErrorCode::timeout, "reading {} did not end in {} ms; does its disk answer?",
+                   path.string(), service.patience.count());
   }
   co_return std::move(*reading->result);
 }

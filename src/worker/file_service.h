@@ -1,9 +1,11 @@
 // The worker's eyes for the server: what the models on this machine's disk are.
 #pragma once
 
+#include "base/clock.h"
 #include "net/router.h"
 #include "net/thread_pool.h"
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -18,11 +20,12 @@ struct FileService {
   static constexpr std::size_t kThreads = 2;
   static constexpr std::size_t kWaiting = 16;  // further questions are refused
   std::string access_key;
+  Duration patience = std::chrono::seconds(20);  // with a disk that does not answer
   net::ThreadPool pool{kThreads, kWaiting};
 };
 
 // GET /worker/v1/profile?path=ABSOLUTE: the ModelProfile of a file or folder. Reads headers only,
-// and regular files only; answers within 20 s.
+// and regular files only; answers within the service's patience.
 void add_file_routes(net::Router& router, FileService& service);
 
 }  // namespace berth::worker

@@ -68,21 +68,37 @@ TEST_F(FileServiceTest, SaysWhatIsNoModel) {
   EXPECT_NE(answer.body.find("text.gguf"), std::string::npos);
 }
 
-TEST_F(FileServiceTest, RefusesFurtherQuestionsWhileItsDiskHangs) {
-  std::counting_semaphore<> begun(0);
-  std::promise<void> disk;
-  const auto hangs = [&begun, answers = disk.get_future().share()] {
-    begun.release();
-    answers.wait();
-  };
-  for (std::size_t i = 0; i < FileService::kThreads; ++i) {
-    ASSERT_TRUE(service_.pool.try_post(hangs));
-    begun.acquire();
+// Every reading thread waits for a disk, until it answers.
+class HungFileServiceTest : public FileServiceTest {
+ protected:
+  HungFileServiceTest() {
+    std::counting_semaphore<> begun(0);
+    for (std::size_t i = 0; i < FileService::kThreads; ++i) {
+      EXPECT_TRUE(service_.pool.try_post([&begun, answers = answers_] {
+        begun.release();
+        answers.wait();
+      }));
+      begun.acquire();
+    }
   }
-  while (service_.pool.try_post(hangs)) {
+  ~HungFileServiceTest() override { disk_.set_value(); }
+
+  std::promise<void> disk_;
+  std::shared_future<void> answers_ = disk_.get_future().share();
+};
+
+TEST_F(HungFileServiceTest, RefusesFurtherQuestionsWhileItsDiskHangs) {
+  while (service_.pool.try_post([answers = answers_] { answers.wait(); })) {
   }
   EXPECT_EQ(ask("/absent.gguf").status, 429);
-  disk.set_value();
+}
+
+TEST_F(HungFileServiceTest, SaysWhenADiskDoesNotAnswer) {
+  service_.patience = std::chrono::milliseconds(30);
+  const auto answer = ask("/late.gguf");
+  EXPECT_EQ(answer.status, 504);
+  EXPECT_NE(answer.body.find("/late.gguf"), std::string::npos);
+  EXPECT_NE(answer.body.find("does its disk answer?"), std::string::npos);
 }
 
 }  // namespace
