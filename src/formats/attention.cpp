@@ -199,7 +199,8 @@ Result<CacheShapes> cache_shapes(const Hyperparameters& keys, std::uint32_t laye
   BERTH_TRY(attention.value_length, keys.number("attention.value_length", per_head));
   // Multi-head latent attention: values are a view of the keys (llama-kv-cache.cpp, has_v).
   BERTH_TRY(const auto latent, keys.number("attention.key_length_mla"));
-  if (latent != 0) attention.value_length = 0;
+  attention.latent = latent != 0;
+  if (attention.latent) attention.value_length = 0;
   BERTH_TRY(auto recurrent, recurrent_layers(keys, layers, attention));
   BERTH_TRY(const auto state, state_elements(keys, embedding_length, attention));
   if (state != 0 && std::ranges::find(recurrent, true) != recurrent.end()) {

@@ -169,6 +169,7 @@ Result<void> add_text_model(const std::vector<GgufPart>& parts, const Hyperparam
   BERTH_TRY(const auto feed_forward, keys.per_layer("feed_forward_length", profile.layer_count));
   if (!feed_forward.empty()) profile.feed_forward_length = std::ranges::max(feed_forward);
   BERTH_TRY(profile.experts, keys.number("expert_count"));
+  BERTH_TRY(profile.experts_used, keys.number("expert_used_count"));
   BERTH_TRY(profile.vocabulary, vocabulary_of(parts, keys));
   BERTH_TRY(profile.pooling, pooling_of(keys));
   BERTH_TRY(auto shapes, cache_shapes(keys, profile.layer_count, profile.embedding_length));

@@ -12,8 +12,13 @@
 
 namespace berth::model {
 
-enum class FileFormat { gguf, safetensors, other };
-BOOST_DESCRIBE_ENUM(FileFormat, gguf, safetensors, other)
+// How weights are stored: `pytorch` is pickled (.bin, .pt), `ctranslate2` a model.bin of its own.
+enum class FileFormat { gguf, safetensors, pytorch, ctranslate2, other };
+BOOST_DESCRIBE_ENUM(FileFormat, gguf, safetensors, pytorch, ctranslate2, other)
+
+// What a model takes in and puts out.
+enum class Modality { text, image, audio, video };
+BOOST_DESCRIBE_ENUM(Modality, text, image, audio, video)
 
 // One file of a model.
 struct ModelFile {
@@ -22,6 +27,14 @@ struct ModelFile {
 };
 BOOST_DESCRIBE_STRUCT(ModelFile, (), (path, size))
 
+// A part of a model that an engine loads as a whole: "text_encoder", "transformer", "vae".
+struct ModelPart {
+  std::string name;
+  std::vector<ModelFile> files;
+  Bytes size;  // of its weights
+};
+BOOST_DESCRIBE_STRUCT(ModelPart, (), (name, files, size))
+
 // Bytes of weights, by where an engine can put them.
 struct WeightSizes {
   Bytes input;                // token embeddings; stay on the host
@@ -29,8 +42,13 @@ struct WeightSizes {
   Bytes output;               // output head and final norm; a tied head is not counted here
   bool tied_output = false;   // no head of its own: the engine uses the token embeddings
   Bytes tied_head;            // their size (part of `input`), which a device gets as a copy
+  Bytes encoders;             // vision and audio towers with their projectors
+  // Of all the above, what each rank of a tensor-parallel group holds whole: norms, routers,
+  // down-projections of latent attention.
+  Bytes replicated;
 };
-BOOST_DESCRIBE_STRUCT(WeightSizes, (), (input, layers, output, tied_output, tied_head))
+BOOST_DESCRIBE_STRUCT(WeightSizes, (),
+                      (input, layers, output, tied_output, tied_head, encoders, replicated))
 
 // Attention as far as the KV cache depends on it.
 struct AttentionShape {
@@ -43,10 +61,13 @@ struct AttentionShape {
   // The same lengths in windowed layers, where they differ there; else 0.
   std::uint32_t windowed_key_length = 0;
   std::uint32_t windowed_value_length = 0;
+  // Multi-head latent attention: a layer keeps `key_length` elements a token for all its heads
+  // together, and no values.
+  bool latent = false;
 };
 BOOST_DESCRIBE_STRUCT(AttentionShape, (),
                       (heads, kv_heads, key_length, value_length, sliding_window, windowed,
-                       windowed_key_length, windowed_value_length))
+                       windowed_key_length, windowed_value_length, latent))
 
 // State that recurrent layers keep for each sequence, whatever its length.
 struct RecurrentShape {
@@ -57,8 +78,11 @@ BOOST_DESCRIBE_STRUCT(RecurrentShape, (), (layers, state_elements))
 
 struct ModelProfile {
   FileFormat format = FileFormat::other;
-  std::string name;          // as the file calls itself
-  std::string architecture;  // "gemma3", "llama", "clip" …
+  std::string name;  // as the file calls itself
+  // "gemma3", "clip" (GGUF); "LlamaForCausalLM" (Hugging Face); "FluxPipeline" (diffusers);
+  // "faster-whisper", "cosyvoice", "cosyvoice2", "dia", "bark", "funasr" (audio).
+  std::string architecture;
+  std::string model_type;  // config.json's own: "llama"; else empty
   Category category = Category::llm;
   std::string quantization;  // "Q4_K_M"
   std::string licence;
@@ -67,21 +91,28 @@ struct ModelProfile {
   std::uint32_t layer_count = 0;
   std::uint32_t embedding_length = 0;
   std::uint32_t feed_forward_length = 0;
-  std::uint32_t vocabulary = 0;  // tokens
-  std::uint32_t experts = 0;     // 0 = dense
+  std::uint32_t vocabulary = 0;    // tokens
+  std::uint32_t experts = 0;       // 0 = dense
+  std::uint32_t experts_used = 0;  // for each token
+  std::vector<Modality> inputs;
+  std::vector<Modality> outputs;
+  std::string weight_type;      // of most weights where they are not quantised: "BF16"
+  bool needs_own_code = false;  // Python code that comes with the model (trust_remote_code)
   AttentionShape attention;
   RecurrentShape recurrent;
   WeightSizes weights;
   bool has_chat_template = false;
   std::string pooling;           // embedding models: "mean", "cls", "last", "rank"; else empty
-  std::vector<ModelFile> files;  // all parts, the one to open first
+  std::vector<ModelFile> files;  // all weights, the one to open first
+  std::vector<ModelPart> parts;  // of a model made of several; else empty
   Bytes total_size;
 };
 BOOST_DESCRIBE_STRUCT(ModelProfile, (),
-                      (format, name, architecture, category, quantization, licence, parameters,
-                       context_length, layer_count, embedding_length, feed_forward_length,
-                       vocabulary, experts, attention, recurrent, weights, has_chat_template,
-                       pooling, files, total_size))
+                      (format, name, architecture, model_type, category, quantization, licence,
+                       parameters, context_length, layer_count, embedding_length,
+                       feed_forward_length, vocabulary, experts, experts_used, inputs, outputs,
+                       weight_type, needs_own_code, attention, recurrent, weights,
+                       has_chat_template, pooling, files, parts, total_size))
 inline constexpr FieldInfo kProfileFields[] = {
     {.name = "parameters", .text = "weights in the model"},
     {.name = "context_length", .text = "what the model was trained for", .unit = "tokens"},
