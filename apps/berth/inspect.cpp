@@ -103,19 +103,29 @@ std::string attention_text(const model::ModelProfile& profile) {
   return text;
 }
 
+std::string modalities_text(const std::vector<model::Modality>& modalities) {
+  std::string text;
+  for (const auto one : modalities) {
+    text += (text.empty() ? "" : ", ") + std::string(enum_name(one));
+  }
+  return text;
+}
+
 void print_profile(const Inspection& found) {
   const auto& profile = found.profile;
   print_field("name", profile.name);
   print_field("architecture", profile.architecture);
   print_field("for", std::string(enum_name(profile.category)));
-  print_field("parameters", count_text(profile.parameters));
+  if (profile.parameters != 0) print_field("parameters", count_text(profile.parameters));
   print_field("quantisation", profile.quantization);
-  print_field("layers", std::to_string(profile.layer_count));
+  print_field("takes in", modalities_text(profile.inputs));
+  print_field("puts out", modalities_text(profile.outputs));
+  if (profile.layer_count != 0) print_field("layers", std::to_string(profile.layer_count));
   print_field("attention", attention_text(profile));
   if (profile.experts != 0) print_field("experts", std::to_string(profile.experts));
-  print_field("context", profile.context_length == 0
-                             ? "unknown"
-                             : fmt::format("{} tokens", profile.context_length));
+  if (profile.context_length != 0) {
+    print_field("context", fmt::format("{} tokens", profile.context_length));
+  }
   print_field("licence", profile.licence.empty() ? "not stated" : profile.licence);
   print_field("chat template", profile.has_chat_template ? "yes" : "no");
   for (const auto& file : profile.files) {
@@ -123,6 +133,8 @@ void print_profile(const Inspection& found) {
   }
   print_field("read on", found.worker ? "the worker " + *found.worker : "this machine");
   print_field("backend", found.backend_reason);
+  for (const auto& other : found.other_backends) print_field("not", other);
+  print_field("runs on", fmt::format("{}", fmt::join(found.platforms, ", ")));
 }
 
 NeedRow need_row(std::string where, const model::DeviceClaim& claim) {
@@ -152,9 +164,9 @@ void print_needs(const Inspection& found) {
   print_table(rows);
   fmt::print("\n");
   for (const auto& way : found.ways) {
+    if (way.serving.context == 0) continue;  // of no meaning to a speech model
     fmt::print(
-        "{} it serves {} at a time, each of up to {} tokens; the engine gets --ctx-size "
-        "{}.\n",
+        "{} it serves {} at a time, each of up to {} tokens; the engine keeps room for {}.\n",
         way.on == kDevice ? "On devices" : "On the CPU", counted(way.serving.slots, "request"),
         way.serving.context, way.engine_context);
   }

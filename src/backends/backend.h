@@ -76,6 +76,8 @@ struct BackendDescriptor {
   bool cpu_offload = false;
   bool several_devices = false;
   bool several_workers = false;
+  bool only_by_name = false;  // never chosen by itself
+  bool startable = true;      // false: known and estimated, but this version does not start it
   EngineApi api = {};
   std::vector<Parameter> parameters;
   std::vector<Variable> variables;
@@ -150,11 +152,20 @@ class Backend {
   [[nodiscard]] virtual Result<void> match(const model::ModelProfile& profile) const = 0;
   // Half a sentence on why it serves a model that it matches: "the file is GGUF".
   [[nodiscard]] virtual std::string match_reason(const model::ModelProfile& profile) const = 0;
+  // "linux/amd64" …, where the model can run.
+  [[nodiscard]] virtual std::vector<std::string_view> platforms(
+      const model::ModelProfile& /*profile*/) const {
+    return descriptor().platforms;
+  }
   // Context per request and slots, from the user's wish, the model and whether devices are used.
   // Fails with invalid_parameter on a wish that can not be met.
   [[nodiscard]] virtual Result<model::Serving> serving(const model::ModelProfile& profile,
                                                        const ParsedParameters& parameters,
                                                        bool has_devices) const = 0;
+  // Tokens that the engine is told to keep room for, all slots together.
+  [[nodiscard]] virtual std::uint64_t engine_context(const model::Serving& serving) const {
+    return std::uint64_t{serving.context} * serving.slots;
+  }
   // The layers and proportions that the user's flags ask for.
   [[nodiscard]] virtual DeviceWish device_wish(const ParsedParameters& parameters) const = 0;
   // Checks that need both flags and model, beyond those of parse_parameters. The result is
@@ -190,10 +201,12 @@ const Registry& builtin_backends();
 struct BackendChoice {
   const Backend* backend = nullptr;
   std::string reason;
+  std::vector<std::string> others;  // why it is none of these: "vox-box serves speech models only"
 };
 
-// The backend that the user names, else the first that matches. Fails with unsupported, listing
-// what each backend lacks, or invalid_parameter (field "backend") for an unknown name.
+// The backend that the user names, else the first that matches and need not be named. Fails with
+// unsupported, listing what each backend lacks, or invalid_parameter (field "backend") for an
+// unknown name.
 Result<BackendChoice> choose_backend(const Registry& registry, const model::ModelProfile& profile,
                                      const std::optional<std::string>& wish);
 

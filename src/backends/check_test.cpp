@@ -38,25 +38,86 @@ TEST(ChooseBackend, TakesLlamaBoxForGgufAndSaysWhy) {
   EXPECT_THAT(choice->reason, HasSubstr("GGUF"));
 }
 
-TEST(ChooseBackend, SaysWhatEachBackendLacks) {
-  auto other = profile();
-  other.format = model::FileFormat::safetensors;
-  const auto choice = choose_backend(builtin_backends(), other, std::nullopt);
+model::ModelProfile hugging_face(model::Category category = model::Category::llm) {
+  model::ModelProfile found;
+  found.format = model::FileFormat::safetensors;
+  found.architecture = "LlamaForCausalLM";
+  found.model_type = "llama";
+  found.category = category;
+  return found;
+}
+
+model::ModelProfile speech(std::string family, model::Category category) {
+  model::ModelProfile found;
+  found.architecture = std::move(family);
+  found.category = category;
+  return found;
+}
+
+std::string chosen(const model::ModelProfile& found) {
+  const auto choice = choose_backend(builtin_backends(), found, std::nullopt);
+  return choice ? std::string(choice->backend->descriptor().name) : choice.error().to_string();
+}
+
+TEST(ChooseBackend, TakesVoxBoxForSpeechModelsThatItKnows) {
+  EXPECT_EQ(chosen(speech("faster-whisper", model::Category::speech_to_text)), "vox-box");
+  EXPECT_EQ(chosen(speech("cosyvoice2", model::Category::text_to_speech)), "vox-box");
+}
+
+TEST(ChooseBackend, TakesVllmForTheRest) {
+  for (const auto category : {model::Category::llm, model::Category::embedding,
+                              model::Category::reranker, model::Category::speech_to_text}) {
+    EXPECT_EQ(chosen(hugging_face(category)), "vllm");
+  }
+}
+
+TEST(ChooseBackend, TakesMindieOnlyWhereItIsNamed) {
+  const auto free = choose_backend(builtin_backends(), hugging_face(), std::nullopt);
+  ASSERT_TRUE(free);
+  EXPECT_THAT(free->others, testing::Contains("ascend-mindie serves only where it is named"));
+  const auto named = choose_backend(builtin_backends(), hugging_face(), "ascend-mindie");
+  ASSERT_TRUE(named) << named.error().to_string();
+  EXPECT_EQ(named->backend->descriptor().name, "ascend-mindie");
+  for (const auto category : {model::Category::embedding, model::Category::image}) {
+    EXPECT_FALSE(choose_backend(builtin_backends(), hugging_face(category), "ascend-mindie"));
+  }
+}
+
+TEST(ChooseBackend, SaysWhatTheOthersLack) {
+  const auto choice = choose_backend(builtin_backends(), hugging_face(), std::nullopt);
+  ASSERT_TRUE(choice);
+  EXPECT_THAT(choice->reason, HasSubstr("LlamaForCausalLM"));
+  EXPECT_THAT(choice->others,
+              ElementsAre("llama-box serves GGUF files only, and this is safetensors",
+                          "vox-box serves speech models only, and this is for llm",
+                          "ascend-mindie serves only where it is named"));
+}
+
+TEST(ChooseBackend, SaysWhatEachBackendLacksWhereNoneServes) {
+  const auto choice = choose_backend(builtin_backends(), hugging_face(model::Category::image), {});
   ASSERT_FALSE(choice);
   EXPECT_EQ(choice.error().code, ErrorCode::unsupported);
-  EXPECT_EQ(choice.error().to_string(),
-            "no backend can serve this model: llama-box serves GGUF files only, and this is "
-            "safetensors");
+  EXPECT_EQ(choice.error().causes.size(), 4U);
+  EXPECT_THAT(choice.error().to_string(), HasSubstr("no backend can serve this model"));
+}
+
+TEST(ChooseBackend, KnowsWhereASpeechModelRuns) {
+  const auto platforms = [](const std::string& family) {
+    return builtin_backends().find("vox-box")->platforms(
+        speech(family, model::Category::text_to_speech));
+  };
+  EXPECT_THAT(platforms("bark"), testing::Contains("windows/amd64"));
+  for (const char* family : {"cosyvoice", "cosyvoice2", "dia"}) {
+    EXPECT_THAT(platforms(family), ElementsAre("linux/amd64", "darwin/arm64", "darwin/amd64"));
+  }
 }
 
 TEST(ChooseBackend, RefusesBackendsThatAreNotThere) {
-  const auto later = choose_backend(builtin_backends(), profile(), "vllm");
-  ASSERT_FALSE(later);
-  EXPECT_EQ(later.error().field, "backend");
-  EXPECT_EQ(later.error().message,
-            "backend \"vllm\" is not part of this version; there is llama-box");
-  EXPECT_THAT(choose_backend(builtin_backends(), profile(), "x").error().message,
-              HasSubstr("is not known"));
+  const auto wrong = choose_backend(builtin_backends(), profile(), "ollama");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().field, "backend");
+  EXPECT_EQ(wrong.error().message,
+            "backend \"ollama\" is not known; there are llama-box, vox-box, vllm, ascend-mindie");
 }
 
 TEST(ChooseBackend, RefusesAWishThatCanNotServeTheModel) {

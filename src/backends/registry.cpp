@@ -1,14 +1,14 @@
+#include "backends/ascend_mindie/ascend_mindie.h"
 #include "backends/backend.h"
 #include "backends/llama_box/llama_box.h"
+#include "backends/vllm/vllm.h"
+#include "backends/vox_box/vox_box.h"
 
 #include <algorithm>
 #include <array>
 
 namespace berth::backends {
 namespace {
-
-// Backends that the design knows and this version has not.
-constexpr std::array<std::string_view, 3> kNotYet = {"vllm", "vox-box", "ascend-mindie"};
 
 std::string names(const Registry& registry) {
   std::vector<std::string_view> list;
@@ -17,12 +17,24 @@ std::string names(const Registry& registry) {
 }
 
 tl::unexpected<Error> no_such_backend(const Registry& registry, const std::string& wish) {
-  const bool planned = std::find(kNotYet.begin(), kNotYet.end(), wish) != kNotYet.end();
-  return fail(Error{.code = ErrorCode::invalid_parameter,
-                    .message = fmt::format("backend \"{}\" {}; there is {}", wish,
-                                           planned ? "is not part of this version" : "is not known",
-                                           names(registry)),
-                    .field = "backend"});
+  return fail(Error{
+      .code = ErrorCode::invalid_parameter,
+      .message = fmt::format("backend \"{}\" is not known; there are {}", wish, names(registry)),
+      .field = "backend"});
+}
+
+Result<BackendChoice> choose_named(const Registry& registry, const model::ModelProfile& profile,
+                                   const std::string& wish) {
+  const auto* backend = registry.find(wish);
+  if (backend == nullptr) return no_such_backend(registry, wish);
+  auto matched = backend->match(profile);
+  if (!matched) {
+    return fail(std::move(matched)
+                    .error()
+                    .context("{} was asked for, but can not serve this model", wish)
+                    .with_field("backend"));
+  }
+  return BackendChoice{backend, fmt::format("{} was asked for", wish), {}};
 }
 
 }  // namespace
@@ -36,34 +48,35 @@ const Backend* Registry::find(std::string_view name) const {
 
 const Registry& builtin_backends() {
   static const llama_box::LlamaBox llama_box;
-  static const Registry registry({&llama_box});
+  static const vox_box::VoxBox vox_box;
+  static const vllm::Vllm vllm;
+  static const ascend_mindie::AscendMindie ascend_mindie;
+  static const Registry registry({&llama_box, &vox_box, &vllm, &ascend_mindie});
   return registry;
 }
 
 Result<BackendChoice> choose_backend(const Registry& registry, const model::ModelProfile& profile,
                                      const std::optional<std::string>& wish) {
-  if (wish) {
-    const auto* backend = registry.find(*wish);
-    if (backend == nullptr) return no_such_backend(registry, *wish);
-    auto matched = backend->match(profile);
-    if (!matched) {
-      return fail(std::move(matched)
-                      .error()
-                      .context("{} was asked for, but can not serve this model", *wish)
-                      .with_field("backend"));
-    }
-    return BackendChoice{backend, fmt::format("{} was asked for", *wish)};
-  }
-  Error error{.code = ErrorCode::unsupported, .message = "no backend can serve this model"};
+  if (wish) return choose_named(registry, profile, *wish);
+  BackendChoice choice;
   for (const auto* backend : registry.all()) {
+    const auto& descriptor = backend->descriptor();
     const auto matched = backend->match(profile);
-    if (matched) {
-      return BackendChoice{backend, fmt::format("{}: {}", backend->descriptor().name,
-                                                backend->match_reason(profile))};
+    if (!matched) {
+      choice.others.push_back(fmt::format("{} {}", descriptor.name, matched.error().message));
+    } else if (descriptor.only_by_name) {
+      choice.others.push_back(fmt::format("{} serves only where it is named", descriptor.name));
+    } else if (choice.backend != nullptr) {
+      choice.others.push_back(
+          fmt::format("{} comes after {}", descriptor.name, choice.backend->descriptor().name));
+    } else {
+      choice.backend = backend;
+      choice.reason = fmt::format("{}: {}", descriptor.name, backend->match_reason(profile));
     }
-    error.causes.push_back(
-        fmt::format("{} {}", backend->descriptor().name, matched.error().message));
   }
+  if (choice.backend != nullptr) return choice;
+  Error error{.code = ErrorCode::unsupported, .message = "no backend can serve this model"};
+  error.causes = std::move(choice.others);
   return fail(std::move(error));
 }
 

@@ -198,7 +198,7 @@ bool filter(const PlacementRequest& request, const model::WorkerView& worker, Op
     }
   }
   const auto platform = fmt::format("{}/{}", worker.system.os, worker.system.arch);
-  const auto& platforms = request.backend.descriptor().platforms;
+  const auto platforms = request.backend.platforms(request.profile);
   if (!platforms.empty() &&
       std::find(platforms.begin(), platforms.end(), platform) == platforms.end()) {
     return reject(RejectionCode::platform, platform);

@@ -42,7 +42,16 @@ Result<model::Model> accept(model::Deployment deployment, const backends::Regist
   const auto& wanted = model.deployment;
   if (!wanted.categories.empty()) model.profile.category = wanted.categories.front();
   BERTH_TRY(const auto choice, backends::choose_backend(backends, model.profile, wanted.backend));
-  model.backend = std::string(choice.backend->descriptor().name);
+  const auto& descriptor = choice.backend->descriptor();
+  if (!descriptor.startable) {
+    return fail(make_error(ErrorCode::unsupported,
+                           "{} would serve this model ({}), but this version of Berth does not "
+                           "start {} yet",
+                           descriptor.name, choice.backend->match_reason(model.profile),
+                           descriptor.name)
+                    .with_field("backend"));
+  }
+  model.backend = std::string(descriptor.name);
   model.backend_reason = choice.reason;
   BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, wanted, model.profile));
   model.warnings = std::move(checked.warnings);

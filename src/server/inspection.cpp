@@ -1,7 +1,6 @@
 #include "server/inspection.h"
 
 #include "backends/check.h"
-#include "estimate/gguf.h"
 
 #include <algorithm>
 
@@ -26,8 +25,7 @@ Result<Way> find_way(const backends::Backend& backend, const model::ModelProfile
     request.devices.push_back({std::string(kDevice), layers});
   }
   BERTH_TRY(way.claim, backend.estimate(request));
-  way.engine_context =
-      std::uint64_t{estimate::padded_context(way.serving.context)} * way.serving.slots;
+  way.engine_context = backend.engine_context(way.serving);
   return way;
 }
 
@@ -42,17 +40,31 @@ Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile pr
   BERTH_TRY(const auto choice, backends::choose_backend(backends, found.profile, request.backend));
   found.backend = std::string(choice.backend->descriptor().name);
   found.backend_reason = choice.reason;
+  found.other_backends = choice.others;
+  for (const auto platform : choice.backend->platforms(found.profile)) {
+    found.platforms.emplace_back(platform);
+  }
   const model::Deployment deployment{
       .name = "inspected", .source = found.path, .parameters = request.parameters};
   BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, deployment, found.profile));
   found.warnings = std::move(checked.warnings);
+  if (!choice.backend->descriptor().startable) {
+    found.warnings.push_back(
+        fmt::format("this version of Berth does not start {} yet", found.backend));
+  }
   const bool device_wanted =
       choice.backend->device_wish(checked.parameters).layers.value_or(1) != 0;
   for (const bool on_device : {false, true}) {
     if (on_device && !device_wanted) continue;
-    BERTH_TRY(auto way, find_way(*choice.backend, found.profile, checked.parameters, on_device,
-                                 found.machine.cores));
-    found.ways.push_back(std::move(way));
+    auto way = find_way(*choice.backend, found.profile, checked.parameters, on_device,
+                        found.machine.cores);
+    if (way) {
+      found.ways.push_back(*std::move(way));
+    } else if (way.error().code != ErrorCode::unsupported) {
+      return fail(std::move(way).error());
+    } else if (on_device) {  // an engine that needs a device is no surprise without one
+      found.warnings.push_back(way.error().to_string());
+    }
   }
   return found;
 }

@@ -37,12 +37,15 @@ struct Inspection {
   model::ModelProfile profile;
   std::string backend;
   std::string backend_reason;
+  std::vector<std::string> other_backends;  // why it is none of these
+  std::vector<std::string> platforms;       // where it can run: "linux/amd64"
   std::vector<std::string> warnings;
   Machine machine;
   std::vector<Way> ways;
 };
 BOOST_DESCRIBE_STRUCT(Inspection, (),
-                      (path, worker, profile, backend, backend_reason, warnings, machine, ways))
+                      (path, worker, profile, backend, backend_reason, other_backends, platforms,
+                       warnings, machine, ways))
 
 // What is asked.
 struct InspectRequest {

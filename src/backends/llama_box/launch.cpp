@@ -1,6 +1,6 @@
 #include "backends/check.h"
 #include "backends/llama_box/llama_box.h"
-#include "backends/llama_box/values.h"
+#include "backends/values.h"
 
 #include <algorithm>
 #include <filesystem>

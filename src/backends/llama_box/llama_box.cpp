@@ -1,6 +1,6 @@
 #include "backends/llama_box/llama_box.h"
 
-#include "backends/llama_box/values.h"
+#include "backends/values.h"
 
 #include <algorithm>
 #include <array>
@@ -126,6 +126,10 @@ Result<model::Serving> LlamaBox::serving(const model::ModelProfile& profile,
   }
   serving.slots = number_of(parameters, "--parallel").value_or(has_devices ? kDefaultSlots : 1);
   return serving;
+}
+
+std::uint64_t LlamaBox::engine_context(const model::Serving& serving) const {
+  return std::uint64_t{estimate::padded_context(serving.context)} * serving.slots;
 }
 
 DeviceWish LlamaBox::device_wish(const ParsedParameters& parameters) const {

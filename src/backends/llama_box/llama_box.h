@@ -17,6 +17,7 @@ class LlamaBox final : public Backend {
   [[nodiscard]] Result<model::Serving> serving(const model::ModelProfile& profile,
                                                const ParsedParameters& parameters,
                                                bool has_devices) const override;
+  [[nodiscard]] std::uint64_t engine_context(const model::Serving& serving) const override;
   [[nodiscard]] DeviceWish device_wish(const ParsedParameters& parameters) const override;
   [[nodiscard]] Result<std::vector<std::string>> check(
       const model::ModelProfile& profile, const ParsedParameters& parameters) const override;

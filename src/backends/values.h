@@ -5,7 +5,7 @@
 
 #include <charconv>
 
-namespace berth::backends::llama_box {
+namespace berth::backends {
 
 // The whole number given for `flag`; nothing where it is absent or a word such as "auto".
 inline std::optional<std::uint32_t> number_of(const ParsedParameters& parameters,
@@ -30,4 +30,4 @@ inline bool has(const ParsedParameters& parameters, std::string_view flag) {
   return parameters.find(flag) != nullptr;
 }
 
-}  // namespace berth::backends::llama_box
+}  // namespace berth::backends

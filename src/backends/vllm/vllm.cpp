@@ -1,0 +1,173 @@
+#include "backends/vllm/vllm.h"
+
+#include "backends/values.h"
+
+#include <algorithm>
+
+namespace berth::backends::vllm {
+namespace {
+
+using model::Category;
+using model::FileFormat;
+
+// The reference page: for models of a larger context it is set to this.
+constexpr std::uint32_t kDefaultContext = 8192;
+
+BackendDescriptor make_descriptor() {
+  using enum ParameterType;
+  return {
+      .name = "vllm",
+      .text = "Serves models in Hugging Face's format with vLLM.",
+      .engines = {"vLLM"},
+      .platforms = {"linux/amd64", "linux/arm64"},
+      .categories = {Category::llm, Category::embedding, Category::reranker,
+                     Category::speech_to_text},
+      .several_devices = true,
+      .several_workers = true,
+      .startable = false,
+      .parameters = {{.flag = "--max-model-len",
+                      .type = integer,
+                      .owner = ParameterOwner::shared,
+                      .text = "Longest request, prompt and answer, in tokens.",
+                      .default_value = "8192, or the model's where it is less",
+                      .minimum = 1},
+                     {.flag = "--gpu-memory-utilization",
+                      .type = number,
+                      .text = "Part of each device's memory that vLLM takes.",
+                      .default_value = "0.9",
+                      .minimum = 0.01,
+                      .maximum = 1},
+                     {.flag = "--tensor-parallel-size",
+                      .aliases = {"-tp"},
+                      .type = integer,
+                      .owner = ParameterOwner::shared,
+                      .text = "Devices that share every layer.",
+                      .default_value = "the devices of the placement",
+                      .minimum = 1},
+                     {.flag = "--pipeline-parallel-size",
+                      .aliases = {"-pp"},
+                      .type = integer,
+                      .owner = ParameterOwner::shared,
+                      .text = "Groups of devices that share the layers.",
+                      .default_value = "1",
+                      .minimum = 1},
+                     {.flag = "--max-num-seqs",
+                      .type = integer,
+                      .text = "Requests that are computed at the same time, at most.",
+                      .default_value = "256",
+                      .minimum = 1},
+                     {.flag = "--max-num-batched-tokens",
+                      .type = integer,
+                      .text = "Tokens that are computed at once.",
+                      .default_value = "8192",
+                      .minimum = 1},
+                     {.flag = "--kv-cache-dtype",
+                      .type = choice,
+                      .text = "Type of the elements of the KV cache.",
+                      .default_value = "auto",
+                      .choices = {"auto", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc",
+                                  "fp8_ds_mla"}},
+                     {.flag = "--block-size",
+                      .type = integer,
+                      .text = "Tokens of a block of the KV cache.",
+                      .default_value = "16",
+                      .minimum = 1,
+                      .maximum = 256},
+                     {.flag = "--enforce-eager",
+                      .type = flag,
+                      .text = "Compute without captured graphs: less memory, slower."},
+                     {.flag = "--hf-overrides",
+                      .text = "Changes of the model's config.json, as JSON."}},
+      .variables = {},
+  };
+}
+
+tl::unexpected<Error> invalid(std::string message) {
+  return fail(Error{
+      .code = ErrorCode::invalid_parameter, .message = std::move(message), .field = "parameters"});
+}
+
+}  // namespace
+
+const BackendDescriptor& Vllm::descriptor() const {
+  static const BackendDescriptor descriptor = make_descriptor();
+  return descriptor;
+}
+
+Result<void> Vllm::match(const model::ModelProfile& profile) const {
+  if (profile.format == FileFormat::gguf) {
+    return fail(ErrorCode::unsupported, "is for models in Hugging Face's format, not for GGUF");
+  }
+  if (profile.format != FileFormat::safetensors && profile.format != FileFormat::pytorch) {
+    return fail(ErrorCode::unsupported, "finds no safetensors or PyTorch weights here");
+  }
+  const auto& categories = descriptor().categories;
+  if (std::ranges::find(categories, profile.category) == categories.end()) {
+    return fail(ErrorCode::unsupported, "does not serve {} models", enum_name(profile.category));
+  }
+  if (profile.model_type.empty()) {
+    return fail(ErrorCode::unsupported, "needs a config.json that says \"model_type\"");
+  }
+  return {};
+}
+
+std::string Vllm::match_reason(const model::ModelProfile& profile) const {
+  return fmt::format("the model is a {} in Hugging Face's format, with {} weights",
+                     profile.architecture, enum_name(profile.format));
+}
+
+Result<model::Serving> Vllm::serving(const model::ModelProfile& profile,
+                                     const ParsedParameters& parameters,
+                                     bool /*has_devices*/) const {
+  const auto trained = profile.context_length;
+  const auto wish = number_of(parameters, "--max-model-len");
+  if (wish && trained != 0 && *wish > trained && !has(parameters, "--hf-overrides")) {
+    return invalid(
+        fmt::format("--max-model-len {} is more than the {} tokens that the model was made for; "
+                    "give at most that, or rope scaling by --hf-overrides",
+                    *wish, trained));
+  }
+  const auto usual = trained == 0 ? kDefaultContext : std::min(trained, kDefaultContext);
+  return model::Serving{.context = wish.value_or(usual), .slots = 1};
+}
+
+Result<std::vector<std::string>> Vllm::check(const model::ModelProfile& profile,
+                                             const ParsedParameters& parameters) const {
+  if (const auto ranks = number_of(parameters, "--tensor-parallel-size")) {
+    BERTH_CHECK(estimate::check_tensor_parallel(profile, *ranks));
+  }
+  std::vector<std::string> warnings;
+  if (profile.needs_own_code && parameters.find("--trust-remote-code") == nullptr) {
+    warnings.emplace_back(
+        "the model comes with Python code of its own; where vLLM asks for it, "
+        "--trust-remote-code lets it run");
+  }
+  return warnings;
+}
+
+estimate::VllmOptions options_of(const ParsedParameters& parameters, const model::Serving& serving,
+                                 std::size_t devices) {
+  const auto groups = number_of(parameters, "--pipeline-parallel-size").value_or(1);
+  const auto usual = static_cast<std::uint32_t>(std::max<std::size_t>(devices / groups, 1));
+  const bool small_cache = text_of(parameters, "--kv-cache-dtype", "auto").starts_with("fp8");
+  return {
+      .context = serving.context,
+      .tensor_parallel = number_of(parameters, "--tensor-parallel-size").value_or(usual),
+      .pipeline_parallel = groups,
+      .batched_tokens = number_of(parameters, "--max-num-batched-tokens").value_or(8192),
+      .sequences = number_of(parameters, "--max-num-seqs").value_or(256),
+      .cache_bytes = small_cache ? 1U : 2U,
+      .block = number_of(parameters, "--block-size").value_or(16),
+      .graphs = !has(parameters, "--enforce-eager"),
+  };
+}
+
+Result<model::Claim> Vllm::estimate(const EstimateRequest& request) const {
+  std::vector<std::string> devices;
+  for (const auto& share : request.devices) devices.push_back(share.device);
+  if (devices.empty()) devices.emplace_back("cpu");
+  return estimate::vllm_claim(
+      request.profile, options_of(request.parameters, request.serving, devices.size()), devices);
+}
+
+}  // namespace berth::backends::vllm

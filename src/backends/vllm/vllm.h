@@ -1,0 +1,28 @@
+// The backend vllm: models in Hugging Face's format under vLLM, on Linux.
+#pragma once
+
+#include "backends/unstarted.h"
+#include "estimate/vllm.h"
+
+namespace berth::backends::vllm {
+
+class Vllm final : public UnstartedBackend {
+ public:
+  [[nodiscard]] const BackendDescriptor& descriptor() const override;
+  [[nodiscard]] Result<void> match(const model::ModelProfile& profile) const override;
+  [[nodiscard]] std::string match_reason(const model::ModelProfile& profile) const override;
+  [[nodiscard]] Result<model::Serving> serving(const model::ModelProfile& profile,
+                                               const ParsedParameters& parameters,
+                                               bool has_devices) const override;
+  [[nodiscard]] Result<std::vector<std::string>> check(
+      const model::ModelProfile& profile, const ParsedParameters& parameters) const override;
+  // The least that it takes, with the cache of one request of the whole context: vLLM then uses
+  // what --gpu-memory-utilization leaves for further requests.
+  [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
+};
+
+// What the claim depends on, from the flags.
+estimate::VllmOptions options_of(const ParsedParameters& parameters, const model::Serving& serving,
+                                 std::size_t devices);
+
+}  // namespace berth::backends::vllm
