@@ -70,14 +70,16 @@ Result<void> add_files(ModelProfile& profile, const FileSet& files,
 
 Result<void> add_weights(ModelProfile& profile, const FileSet& files,
                          const std::vector<std::string_view>& stems) {
-  BERTH_TRY(auto weights, loaded_weights(files, "", stems));
+  BERTH_TRY(const auto weights, loaded_weights(files, "", stems));
   if (weights.files.empty()) {
     return fail(ErrorCode::not_found,
                 "{} holds no weights: there is no {}.safetensors and no {}.bin", files.name(),
                 stems.front(), stems.back());
   }
   profile.format = weights.format;
-  for (auto& file : weights.files) add_file(profile, std::move(file));
+  for (const FileEntry& file : weights.files) {
+    add_file(profile, {.path = files.locate(file.path), .size = file.size});
+  }
   return {};
 }
 

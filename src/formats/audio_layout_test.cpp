@@ -46,6 +46,7 @@ Error refused(Files files) {
 
 std::vector<std::string> paths_of(const model::ModelProfile& profile) {
   std::vector<std::string> paths;
+  paths.reserve(profile.files.size());
   for (const auto& file : profile.files) paths.push_back(file.path);
   return paths;
 }

@@ -9,7 +9,6 @@ namespace berth::formats {
 namespace {
 
 using testing::Contains;
-using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
 

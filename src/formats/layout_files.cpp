@@ -41,8 +41,8 @@ const FileEntry* find_variant(const FileSet& files, std::string_view head, std::
 }
 
 // The files that an index names, each once.
-Result<std::vector<model::ModelFile>> indexed(const FileSet& files, std::string_view folder,
-                                              std::string_view index) {
+Result<std::vector<FileEntry>> indexed(const FileSet& files, std::string_view folder,
+                                       std::string_view index) {
   BERTH_TRY(const auto object, read_json(files, index));
   const json::value* map = object.if_contains("weight_map");
   if (map == nullptr || !map->is_object() || map->get_object().empty()) {
@@ -56,36 +56,31 @@ Result<std::vector<model::ModelFile>> indexed(const FileSet& files, std::string_
     }
     names.insert(std::string(file.get_string()));
   }
-  std::vector<model::ModelFile> found;
+  std::vector<FileEntry> found;
   for (const std::string& name : names) {
-    auto file = locate_file(files, std::string(folder) + name);
-    if (!file) {
-      return fail(
-          std::move(file).error().context("{} names {}", files.locate(index), printable(name)));
+    const FileEntry* file = files.find(std::string(folder) + name);
+    if (file == nullptr) {
+      return fail(ErrorCode::not_found, "{}: weight_map: there is no {}{}", files.locate(index),
+                  folder, printable(name, 256));
     }
-    found.push_back(*std::move(file));
+    found.push_back(*file);
   }
   return found;
 }
 
-// The weights of one kind and name; `whole` and `index` are what the plain ones would be called.
-Result<std::vector<model::ModelFile>> weights_of_kind(const FileSet& files, std::string_view folder,
-                                                      std::string_view stem,
-                                                      std::string_view suffix) {
+// The weights of one name and kind.
+Result<std::vector<FileEntry>> weights_of_kind(const FileSet& files, std::string_view folder,
+                                               std::string_view stem, std::string_view suffix) {
   const std::string base = std::string(folder) + std::string(stem);
   const std::string whole = base + std::string(suffix);
-  if (const FileEntry* file = files.find(whole)) {
-    return std::vector{model::ModelFile{.path = files.locate(whole), .size = file->size}};
-  }
+  if (const FileEntry* file = files.find(whole)) return std::vector{*file};
   const std::string index = whole + ".index.json";
   if (files.contains(index)) return indexed(files, folder, index);
-  if (const FileEntry* file = find_variant(files, base + ".", suffix)) {
-    return std::vector{model::ModelFile{.path = files.locate(file->path), .size = file->size}};
-  }
+  if (const FileEntry* file = find_variant(files, base + ".", suffix)) return std::vector{*file};
   if (const FileEntry* file = find_variant(files, whole + ".index.", ".json")) {
     return indexed(files, folder, file->path);
   }
-  return std::vector<model::ModelFile>{};
+  return std::vector<FileEntry>{};
 }
 
 }  // namespace

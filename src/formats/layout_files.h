@@ -24,7 +24,7 @@ void add_file(model::ModelProfile& profile, model::ModelFile file);
 // Weights and how they are stored.
 struct StoredWeights {
   model::FileFormat format = model::FileFormat::other;
-  std::vector<model::ModelFile> files;  // sorted by path
+  std::vector<FileEntry> files;  // of the set, sorted by path
 };
 
 // The weights that transformers and diffusers load of `folder` ("" or with a '/' at its end):

@@ -33,13 +33,13 @@ TEST(LoadedWeights, PrefersPlainSafetensors) {
                         {"unet/diffusion_pytorch_model.non_ema.safetensors", "x"},
                         {"unet/diffusion_pytorch_model.safetensors", "x"},
                         {"diffusion_pytorch_model.safetensors", "x"}}),
-              ElementsAre("/memory/unet/diffusion_pytorch_model.safetensors"));
+              ElementsAre("unet/diffusion_pytorch_model.safetensors"));
 }
 
 TEST(LoadedWeights, PrefersAVariantOfSafetensorsToAPickle) {
   EXPECT_THAT(paths_of({{"unet/diffusion_pytorch_model.bin", "x"},
                         {"unet/diffusion_pytorch_model.fp16.safetensors", "x"}}),
-              ElementsAre("/memory/unet/diffusion_pytorch_model.fp16.safetensors"));
+              ElementsAre("unet/diffusion_pytorch_model.fp16.safetensors"));
 }
 
 TEST(LoadedWeights, TakesAPickleWhereThereIsNothingElse) {
@@ -54,8 +54,7 @@ TEST(LoadedWeights, TakesEachFileOfAnIndexOnce) {
                         {"unet/b-3.safetensors", "not named"}};
   auto plain = shards;
   plain["unet/diffusion_pytorch_model.safetensors.index.json"] = kIndex;
-  EXPECT_THAT(paths_of(plain),
-              ElementsAre("/memory/unet/b-1.safetensors", "/memory/unet/b-2.safetensors"));
+  EXPECT_THAT(paths_of(plain), ElementsAre("unet/b-1.safetensors", "unet/b-2.safetensors"));
   auto variant = shards;
   variant["unet/diffusion_pytorch_model.safetensors.index.fp16.json"] = kIndex;
   EXPECT_EQ(paths_of(variant), paths_of(plain));
