@@ -1,6 +1,8 @@
 #include "formats/profile.h"
 
 #include "formats/cursor.h"
+#include "formats/file_set.h"
+#include "formats/hugging_face.h"
 
 #include <algorithm>
 #include <cctype>
@@ -14,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kMaxParts = 10'000;
-constexpr std::size_t kMaxEntries = 10'000;
 constexpr std::size_t kListed = 8;
 
 // "model-00002-of-00005.gguf" taken apart.
@@ -122,44 +123,25 @@ Result<model::ModelProfile> profile_file(const fs::path& path) {
   return profile;
 }
 
-// What lies in a folder, as far as it matters here.
-struct FolderContent {
-  std::vector<fs::path> models;  // GGUF files; of a split model the part that is there first
-  bool hugging_face = false;
-};
-
-Result<FolderContent> list_folder(const fs::path& folder) {
-  FolderContent content;
-  std::error_code error;
+// The GGUF files of a folder, told by content; of a split model the part that is there first.
+std::vector<fs::path> gguf_files(const FileSet& files) {
+  std::vector<fs::path> found;
   std::map<std::string, fs::path> splits;  // by stem and count
-  std::size_t seen = 0;
-  fs::directory_iterator entries(folder, error);
-  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    if (++seen > kMaxEntries) {
-      return fail(ErrorCode::invalid_parameter,
-                  "{} holds more than {} entries; name the model's file", folder.native(),
-                  kMaxEntries);
-    }
-    const fs::path& path = entries->path();
-    content.hugging_face = content.hugging_face || path.filename() == "config.json";
-    std::error_code ignored;
-    if (!entries->is_regular_file(ignored)) continue;
-    auto source = open_file(path);
+  for (const auto& file : files.files()) {
+    if (file.path.find('/') != std::string::npos) continue;
+    auto source = files.open(file.path);
     if (!source || !looks_like_gguf(**source)) continue;
-    if (const auto name = parse_split_name(path.filename().native()); name && name->count > 1) {
+    const fs::path path = files.locate(file.path);
+    if (const auto name = parse_split_name(file.path); name && name->count > 1) {
       auto& first = splits[fmt::format("{}/{}", name->stem, name->count)];
       if (first.empty() || path < first) first = path;
     } else {
-      content.models.push_back(path);
+      found.push_back(path);
     }
   }
-  if (error == std::errc::permission_denied) {
-    return fail(ErrorCode::permission_denied, "{} may not be read by this user", folder.native());
-  }
-  if (error) return fail_errno(error.value(), "listing {}", folder.native());
-  for (auto& [key, path] : splits) content.models.push_back(std::move(path));
-  std::ranges::sort(content.models);
-  return content;
+  for (auto& [key, path] : splits) found.push_back(std::move(path));
+  std::ranges::sort(found);
+  return found;
 }
 
 // Whether a file goes with another model (projector, adapter, draft heads) and is none itself.
@@ -176,20 +158,16 @@ bool is_companion(const fs::path& path) {
          type == "imatrix";
 }
 
-Result<model::ModelProfile> profile_folder(const fs::path& folder) {
-  BERTH_TRY(auto content, list_folder(folder));
-  if (content.models.empty()) {
-    return fail(ErrorCode::unsupported, "{} holds no GGUF file{}; Berth serves GGUF files today",
-                folder.native(),
-                content.hugging_face ? ", but a model in the format of Hugging Face" : "");
-  }
+// The one model among a folder's GGUF files.
+Result<model::ModelProfile> profile_gguf_folder(const FileSet& files,
+                                                const std::vector<fs::path>& found) {
   std::vector<fs::path> models;
-  std::ranges::copy_if(content.models, std::back_inserter(models),
+  std::ranges::copy_if(found, std::back_inserter(models),
                        [](const fs::path& path) { return !is_companion(path); });
   if (models.empty()) {
     return fail(ErrorCode::unsupported,
                 "{} holds only projectors or adapters ({}), which go with another model",
-                folder.native(), content.models.front().filename().native());
+                files.name(), found.front().filename().native());
   }
   if (models.size() == 1) return profile_file(models.front());
   std::string names;
@@ -198,7 +176,29 @@ Result<model::ModelProfile> profile_folder(const fs::path& folder) {
   }
   if (models.size() > kListed) names += fmt::format(" and {} more", models.size() - kListed);
   return fail(ErrorCode::invalid_parameter, "{} holds {} models, name one of them: {}",
-              folder.native(), models.size(), names);
+              files.name(), models.size(), names);
+}
+
+Result<model::ModelProfile> profile_folder(const fs::path& folder) {
+  BERTH_TRY(const auto files, list_folder(folder));
+  const auto found = gguf_files(*files);
+  if (!found.empty()) return profile_gguf_folder(*files, found);
+  BERTH_TRY(auto profile, profile_hugging_face(*files));
+  if (profile) return *std::move(profile);
+  return fail(ErrorCode::unsupported,
+              "{} holds no model that Berth knows: no GGUF file and no config.json", files->name());
+}
+
+// A file beside the config.json of its model says too little alone.
+Result<model::ModelProfile> profile_other_file(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path folder = path.parent_path();
+  if (fs::exists(folder / "config.json", ignored)) {
+    return fail(ErrorCode::invalid_parameter,
+                "{} is a part of the model in its folder; name the folder: {}", path.native(),
+                folder.native());
+  }
+  return profile_file(path);  // which says what is wrong with it
 }
 
 }  // namespace
@@ -208,7 +208,8 @@ Result<model::ModelProfile> profile_path(const fs::path& path) {
   const fs::path absolute = fs::absolute(path, error).lexically_normal();
   if (error) return fail_errno(error.value(), "finding {}", path.native());
   if (fs::is_directory(absolute, error)) return profile_folder(absolute);
-  return profile_file(absolute);
+  BERTH_TRY(const auto source, open_file(absolute));
+  return looks_like_gguf(*source) ? profile_file(absolute) : profile_other_file(absolute);
 }
 
 }  // namespace berth::formats

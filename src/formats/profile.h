@@ -10,9 +10,9 @@
 
 namespace berth::formats {
 
-// Profiles the model at `path`: a GGUF file (any part of a split one) or a folder that holds one
-// model's GGUF files; a projector (mmproj) beside it is left out. The format is told by the
-// content.
+// Profiles the model at `path`: a GGUF file (any part of a split one), a folder that holds one
+// model's GGUF files (a projector beside it is left out), or one in Hugging Face's layout. The
+// format is told by the content.
 //
 // A projector asked for by name has architecture "clip", an adapter (LoRA) has "adapter": neither
 // can be served alone, and that is for the backend's match to say.

@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 #include "formats/gguf_builder.h"
+#include "formats/safetensors_builder.h"
 
 #include <algorithm>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@
 
 namespace berth::formats {
 namespace {
+
+namespace fs = std::filesystem;
 
 using model::Category;
 using model::ModelProfile;
@@ -334,12 +337,27 @@ TEST_F(ProfilePath, ListsTheModelsOfAFolderWithSeveral) {
   EXPECT_THAT(failure(folder_), HasSubstr("holds 2 models, name one of them: a.gguf, b.gguf"));
 }
 
+TEST_F(ProfilePath, ReadsAFolderInHuggingFacesLayout) {
+  const fs::path snapshot = folder_ / "models--org--name" / "snapshots" / "abc";
+  fs::create_directories(snapshot);
+  std::ofstream(snapshot / "config.json")
+      << R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_hidden_layers": 1,
+             "hidden_size": 8, "num_attention_heads": 2})";
+  std::ofstream(snapshot / "model.safetensors", std::ios::binary)
+      << SafetensorsBuilder().bf16("model.layers.0.mlp.up_proj.weight", {8}).build();
+  const auto model = profile_path(snapshot);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_EQ(model->name, "org/name");
+  EXPECT_EQ(model->architecture, "LlamaForCausalLM");
+  EXPECT_EQ(model->files[0].path, (snapshot / "model.safetensors").native());
+  EXPECT_THAT(failure(snapshot / "model.safetensors"), HasSubstr("name the folder"));
+}
+
 TEST_F(ProfilePath, SaysWhatIsThereInstead) {
-  EXPECT_THAT(failure(folder_), HasSubstr("holds no GGUF file"));
-  std::ofstream(folder_ / "config.json") << "{}";
-  EXPECT_THAT(failure(folder_), HasSubstr("Hugging Face"));
+  EXPECT_THAT(failure(folder_), HasSubstr("no GGUF file and no config.json"));
   EXPECT_EQ(profile_path(folder_).error().code, ErrorCode::unsupported);
-  EXPECT_THAT(failure(folder_ / "config.json"), HasSubstr("no GGUF file: it begins with \"{}\""));
+  std::ofstream(folder_ / "notes.txt") << "{}";
+  EXPECT_THAT(failure(folder_ / "notes.txt"), HasSubstr("no GGUF file: it begins with \"{}\""));
   EXPECT_EQ(profile_path(folder_ / "absent.gguf").error().code, ErrorCode::not_found);
   EXPECT_THAT(failure(folder_ / "absent.gguf"), HasSubstr("absent.gguf"));
   EXPECT_EQ(profile_path(folder_ / "config.json" / "x").error().code, ErrorCode::not_found);
@@ -348,7 +366,7 @@ TEST_F(ProfilePath, SaysWhatIsThereInstead) {
 TEST_F(ProfilePath, NeverWaitsOnAFifoOrReadsADevice) {
   ASSERT_EQ(::mkfifo((folder_ / "fifo.gguf").c_str(), 0600), 0);
   EXPECT_THAT(failure(folder_ / "fifo.gguf"), HasSubstr("is a FIFO"));
-  EXPECT_THAT(failure(folder_), HasSubstr("holds no GGUF file"));
+  EXPECT_THAT(failure(folder_), HasSubstr("no GGUF file and no config.json"));
   EXPECT_THAT(failure("/dev/zero"), HasSubstr("is a device"));
 }
 

@@ -43,12 +43,15 @@ struct WeightSizes {
   bool tied_output = false;   // no head of its own: the engine uses the token embeddings
   Bytes tied_head;            // their size (part of `input`), which a device gets as a copy
   Bytes encoders;             // vision and audio towers with their projectors
+  Bytes key_value;            // of the above: projections to keys and values, which ranks beyond
+                              // the number of KV heads hold as copies
   // Of all the above, what each rank of a tensor-parallel group holds whole: norms, routers,
   // down-projections of latent attention.
   Bytes replicated;
 };
 BOOST_DESCRIBE_STRUCT(WeightSizes, (),
-                      (input, layers, output, tied_output, tied_head, encoders, replicated))
+                      (input, layers, output, tied_output, tied_head, encoders, key_value,
+                       replicated))
 
 // Attention as far as the KV cache depends on it.
 struct AttentionShape {
@@ -100,6 +103,8 @@ struct ModelProfile {
   bool needs_own_code = false;  // Python code that comes with the model (trust_remote_code)
   AttentionShape attention;
   RecurrentShape recurrent;
+  // Why the size of its caches can not be computed: half a sentence. Empty where it can.
+  std::string unknown_cache;
   WeightSizes weights;
   bool has_chat_template = false;
   std::string pooling;           // embedding models: "mean", "cls", "last", "rank"; else empty
@@ -111,7 +116,7 @@ BOOST_DESCRIBE_STRUCT(ModelProfile, (),
                       (format, name, architecture, model_type, category, quantization, licence,
                        parameters, context_length, layer_count, embedding_length,
                        feed_forward_length, vocabulary, experts, experts_used, inputs, outputs,
-                       weight_type, needs_own_code, attention, recurrent, weights,
+                       weight_type, needs_own_code, attention, recurrent, unknown_cache, weights,
                        has_chat_template, pooling, files, parts, total_size))
 inline constexpr FieldInfo kProfileFields[] = {
     {.name = "parameters", .text = "weights in the model"},
