@@ -3,6 +3,7 @@
 #include "formats/ctranslate2.h"
 #include "formats/cursor.h"
 #include "formats/layout_files.h"
+#include "formats/weight_files.h"
 
 #include <algorithm>
 #include <array>
@@ -68,13 +69,15 @@ Result<void> add_files(ModelProfile& profile, const FileSet& files,
   return {};
 }
 
-Result<void> add_weights(ModelProfile& profile, const FileSet& files,
-                         const std::vector<std::string_view>& stems) {
-  BERTH_TRY(const auto weights, loaded_weights(files, "", stems));
-  if (weights.files.empty()) {
+// The weights that transformers loads.
+Result<void> add_weights(ModelProfile& profile, const FileSet& files) {
+  BERTH_TRY(const auto weights, find_weights(files));
+  const bool loadable = std::ranges::none_of(
+      weights.files, [](const FileEntry& file) { return file.path.ends_with(".pt"); });
+  if (weights.files.empty() || !loadable) {
     return fail(ErrorCode::not_found,
-                "{} holds no weights: there is no {}.safetensors and no {}.bin", files.name(),
-                stems.front(), stems.back());
+                "{} holds no weights: there is no model.safetensors and no pytorch_model.bin",
+                files.name());
   }
   profile.format = weights.format;
   for (const FileEntry& file : weights.files) {
@@ -251,7 +254,7 @@ Result<std::optional<ModelProfile>> profile_qwen_audio(const FileSet& files,
   auto profile = speech_profile(files, "funasr", Category::speech_to_text);
   profile.model_type = "QwenAudio";
   profile.needs_own_code = config.contains("auto_map");
-  BERTH_CHECK(add_weights(profile, files, {"model", "pytorch_model"}));
+  BERTH_CHECK(add_weights(profile, files));
   return profile;
 }
 
@@ -260,7 +263,7 @@ Result<std::optional<ModelProfile>> profile_bark(const FileSet& files, const jso
   auto profile = speech_profile(files, "bark", Category::text_to_speech);
   profile.model_type = printable(text_at(config, "model_type"), 64);
   // The .pt files in its repository are those of Suno's own program.
-  BERTH_CHECK(add_weights(profile, files, {"model", "pytorch_model"}));
+  BERTH_CHECK(add_weights(profile, files));
   return profile;
 }
 

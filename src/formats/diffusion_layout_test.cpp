@@ -166,8 +166,7 @@ TEST(DiffusionPipeline, TakesPicklesWhereThereIsNothingElse) {
 TEST(DiffusionPipeline, NamesTheWeightsItLacks) {
   for (const char* path :
        {"text_encoder/model.safetensors", "vae/diffusion_pytorch_model.safetensors",
-        "text_encoder_2/model-00002-of-00002.safetensors",
-        "transformer/diffusion_pytorch_model-00001-of-00001.safetensors"}) {
+        "text_encoder_2/model-00002-of-00002.safetensors"}) {
     auto files = flux_pipeline();
     files.erase(path);
     const auto error = refused(std::move(files));

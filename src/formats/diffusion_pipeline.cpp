@@ -3,6 +3,7 @@
 #include "formats/cursor.h"
 #include "formats/layout_files.h"
 #include "formats/safetensors.h"
+#include "formats/weight_files.h"
 
 #include <algorithm>
 #include <array>
@@ -90,7 +91,7 @@ void add_modalities(ModelProfile& profile) {
 // Counts the tensors of a part by type. Reads the heads of its files, so a file that was cut off or
 // is something else is named here and not by an engine.
 Result<std::map<std::string, std::uint64_t>> count_tensors(const FileSet& files,
-                                                           const StoredWeights& weights,
+                                                           const WeightFiles& weights,
                                                            ModelProfile& profile) {
   std::map<std::string, std::uint64_t> by_type;
   if (weights.format != model::FileFormat::safetensors) return by_type;
@@ -108,8 +109,7 @@ Result<std::map<std::string, std::uint64_t>> count_tensors(const FileSet& files,
 Result<void> add_component(const FileSet& files, const Component& component,
                            ModelProfile& profile) {
   const std::string folder = component.name + "/";
-  BERTH_TRY(const auto weights,
-            loaded_weights(files, folder, {"diffusion_pytorch_model", "model", "pytorch_model"}));
+  BERTH_TRY(const auto weights, find_weights(files, folder));
   if (weights.files.empty()) {
     if (!is_needed(component.name)) return {};
     const std::string_view stem =
