@@ -1,0 +1,302 @@
+#include "formats/audio_layout.h"
+
+#include "formats/ctranslate2.h"
+#include "formats/cursor.h"
+#include "formats/layout_files.h"
+#include "formats/weight_files.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <span>
+
+namespace berth::formats {
+namespace {
+
+using model::Category;
+using model::FileFormat;
+using model::Modality;
+using model::ModelProfile;
+
+// Null where `object` has no object of that name.
+const json::object* object_at(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr ? nullptr : value->if_object();
+}
+
+// Empty where `object` has no text of that name.
+std::string_view text_at(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  const json::string* text = value == nullptr ? nullptr : value->if_string();
+  return text == nullptr ? std::string_view{} : std::string_view(*text);
+}
+
+bool has_architecture(const json::object& config, std::string_view name) {
+  const json::value* list = config.if_contains("architectures");
+  if (list == nullptr || !list->is_array()) return false;
+  return std::ranges::any_of(list->get_array(), [&](const json::value& one) {
+    return one.is_string() && one.get_string() == name;
+  });
+}
+
+// A JSON file that only helps to decide: what is broken in it is as good as not there, because the
+// same name may stand beside a model of another kind, which does well without it.
+Result<json::object> read_hint(const FileSet& files, std::string_view path) {
+  if (!files.contains(path)) return json::object{};
+  auto object = read_json(files, path);
+  if (!object && object.error().code == ErrorCode::corrupt) return json::object{};
+  return object;
+}
+
+ModelProfile speech_profile(const FileSet& files, std::string_view architecture,
+                            Category category) {
+  const bool listens = category == Category::speech_to_text;
+  return {
+      .name = folder_name(files.name()),
+      .architecture = std::string(architecture),
+      .category = category,
+      .inputs = {listens ? Modality::audio : Modality::text},
+      .outputs = {listens ? Modality::text : Modality::audio},
+  };
+}
+
+Result<void> add_files(ModelProfile& profile, const FileSet& files,
+                       std::span<const std::string_view> paths) {
+  for (const std::string_view path : paths) {
+    BERTH_TRY(auto file, locate_file(files, path));
+    add_file(profile, std::move(file));
+  }
+  return {};
+}
+
+// The weights that transformers loads.
+Result<void> add_weights(ModelProfile& profile, const FileSet& files) {
+  BERTH_TRY(const auto weights, find_weights(files));
+  const bool loadable = std::ranges::none_of(
+      weights.files, [](const FileEntry& file) { return file.path.ends_with(".pt"); });
+  if (weights.files.empty() || !loadable) {
+    return fail(ErrorCode::not_found,
+                "{} holds no weights: there is no model.safetensors and no pytorch_model.bin",
+                files.name());
+  }
+  profile.format = weights.format;
+  for (const FileEntry& file : weights.files) {
+    add_file(profile, {.path = files.locate(file.path), .size = file.size});
+  }
+  return {};
+}
+
+// CosyVoice, cosyvoice/cli/cosyvoice.py, at the revision that vox-box has. The archives are
+// compiled modules, which version 1 puts in place of the plain ones on a GPU; version 2 leaves its
+// own alone.
+struct CosyVoiceFiles {
+  std::string_view architecture;
+  std::span<const std::string_view> needed;
+  std::span<const std::string_view> optional;
+};
+constexpr auto kCosyVoiceNeeds = std::to_array<std::string_view>(
+    {"llm.pt", "flow.pt", "hift.pt", "campplus.onnx", "speech_tokenizer_v1.onnx"});
+constexpr auto kCosyVoiceTakes = std::to_array<std::string_view>(
+    {"spk2info.pt", "llm.text_encoder.fp16.zip", "llm.llm.fp16.zip", "flow.encoder.fp32.zip"});
+constexpr auto kCosyVoice2Needs = std::to_array<std::string_view>(
+    {"llm.pt", "flow.pt", "hift.pt", "campplus.onnx", "speech_tokenizer_v2.onnx",
+     "CosyVoice-BlankEN/model.safetensors"});
+constexpr auto kCosyVoice2Takes = std::to_array<std::string_view>({"spk2info.pt"});
+constexpr CosyVoiceFiles kCosyVoice = {
+    .architecture = "cosyvoice", .needed = kCosyVoiceNeeds, .optional = kCosyVoiceTakes};
+constexpr CosyVoiceFiles kCosyVoice2 = {
+    .architecture = "cosyvoice2", .needed = kCosyVoice2Needs, .optional = kCosyVoice2Takes};
+
+bool mentions_qwen2(std::string_view text) {
+  constexpr std::string_view kName = "qwen2";
+  const auto found = std::ranges::search(
+      text, kName, [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
+  return !found.empty();
+}
+
+Result<std::optional<ModelProfile>> profile_cosyvoice(const FileSet& files) {
+  constexpr std::string_view kConfig = "cosyvoice.yaml";
+  const CosyVoiceFiles* layout = nullptr;
+  if (files.contains(kConfig)) {
+    BERTH_TRY(const auto text, read_text(files, kConfig));
+    layout = mentions_qwen2(text) ? &kCosyVoice2 : &kCosyVoice;
+  } else if (files.contains("cosyvoice2.yaml")) {
+    layout = &kCosyVoice2;
+  } else {
+    return std::nullopt;
+  }
+  auto profile = speech_profile(files, layout->architecture, Category::text_to_speech);
+  profile.format = FileFormat::pytorch;
+  BERTH_CHECK(add_files(profile, files, layout->needed));
+  for (const std::string_view path : layout->optional) {
+    if (!files.contains(path)) continue;
+    BERTH_CHECK(add_files(profile, files, {&path, 1}));
+  }
+  return profile;
+}
+
+// Whether the files beside model.bin say that it is a Whisper: a processor of that name, or the
+// config.json that CTranslate2 writes.
+Result<bool> describes_whisper(const FileSet& files) {
+  BERTH_TRY(const auto processor, read_hint(files, "preprocessor_config.json"));
+  if (text_at(processor, "processor_class") == "WhisperProcessor" ||
+      text_at(processor, "feature_extractor_type") == "WhisperFeatureExtractor") {
+    return true;
+  }
+  BERTH_TRY(const auto config, read_hint(files, "config.json"));
+  return config.contains("alignment_heads") && config.contains("suppress_ids");
+}
+
+void describe_whisper(const CTranslate2Model& whisper, ModelProfile& profile) {
+  profile.vocabulary = whisper.vocabulary;
+  profile.embedding_length = whisper.embedding_length;
+  if (whisper.weight_type.starts_with("INT")) {
+    profile.quantization = whisper.weight_type;
+  } else {
+    profile.weight_type = whisper.weight_type;
+  }
+}
+
+Result<std::optional<CTranslate2Model>> read_model_bin(const FileSet& files) {
+  BERTH_TRY(const auto source, files.open("model.bin"));
+  auto converted = read_ctranslate2(*source);
+  if (!converted) {
+    return fail(std::move(converted).error().context("reading {}", files.locate("model.bin")));
+  }
+  return converted;
+}
+
+// A model.bin whose head says WhisperSpec is one for certain; the files beside it only make the
+// difference between another kind of model and a Whisper that is broken.
+Result<std::optional<ModelProfile>> profile_faster_whisper(const FileSet& files) {
+  constexpr std::string_view kWeights = "model.bin";
+  if (!files.contains(kWeights)) {
+    // transformers' own configuration has alignment heads elsewhere and never these two together.
+    BERTH_TRY(const auto config, read_hint(files, "config.json"));
+    if (!config.contains("alignment_heads") || !config.contains("suppress_ids"))
+      return std::nullopt;
+    return fail(ErrorCode::not_found, "{} holds no weights: there is no {}", files.name(),
+                kWeights);
+  }
+  BERTH_TRY(const auto converted, read_model_bin(files));
+  if (converted && converted->specification != "WhisperSpec") return std::nullopt;
+  if (!converted) {
+    BERTH_TRY(const bool described, describes_whisper(files));
+    if (!described) return std::nullopt;
+    return fail(ErrorCode::corrupt,
+                "{}: it is no model of CTranslate2, though the files beside it describe a Whisper; "
+                "fetch it again",
+                files.locate(kWeights));
+  }
+  // Without this file vox-box does not take the model.
+  BERTH_CHECK(locate_file(files, "tokenizer.json"));
+  auto profile = speech_profile(files, "faster-whisper", Category::speech_to_text);
+  profile.format = FileFormat::ctranslate2;
+  describe_whisper(*converted, profile);
+  BERTH_CHECK(add_files(profile, files, {&kWeights, 1}));
+  return profile;
+}
+
+// The value of a key at the outermost level of a YAML text: enough for the one word that is wanted.
+std::string yaml_word(std::string_view text, std::string_view key) {
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text = end == text.npos ? std::string_view{} : text.substr(end + 1);
+    if (!line.starts_with(key) || !line.substr(key.size()).starts_with(':')) continue;
+    line.remove_prefix(key.size() + 1);
+    constexpr std::string_view kAround = " \t\r'\"";
+    line = line.substr(0, line.find(" #"));
+    const std::size_t first = line.find_first_not_of(kAround);
+    if (first == line.npos) return {};
+    return printable(line.substr(first, line.find_last_not_of(kAround) + 1 - first), 64);
+  }
+  return {};
+}
+
+Result<std::string> funasr_architecture(const FileSet& files, const json::object* paths) {
+  std::string path = "config.yaml";
+  if (paths != nullptr && !text_at(*paths, "config").empty()) path = text_at(*paths, "config");
+  if (!files.contains(path)) return std::string{};
+  BERTH_TRY(const auto text, read_text(files, path));
+  return yaml_word(text, "model");
+}
+
+// ModelScope's description of a model, which lists the files that FunASR opens.
+Result<std::optional<ModelProfile>> profile_funasr(const FileSet& files) {
+  BERTH_TRY(const auto configuration, read_hint(files, "configuration.json"));
+  const json::object* model = object_at(configuration, "model");
+  if (text_at(configuration, "task") != "auto-speech-recognition" || model == nullptr ||
+      text_at(*model, "type") != "funasr") {
+    return std::nullopt;
+  }
+  auto profile = speech_profile(files, "funasr", Category::speech_to_text);
+  profile.format = FileFormat::pytorch;
+  const json::object* paths = object_at(configuration, "file_path_metas");
+  BERTH_TRY(profile.model_type, funasr_architecture(files, paths));
+  std::string_view weights = "model.pt";
+  if (paths != nullptr && !text_at(*paths, "init_param").empty()) {
+    weights = text_at(*paths, "init_param");
+  }
+  BERTH_CHECK(add_files(profile, files, {&weights, 1}));
+  return profile;
+}
+
+// Qwen-Audio, which vox-box serves through FunASR: a Qwen (the first) with an audio tower.
+Result<std::optional<ModelProfile>> profile_qwen_audio(const FileSet& files,
+                                                       const json::object& config) {
+  const json::object* audio = object_at(config, "audio");
+  if (!has_architecture(config, "QWenLMHeadModel") || audio == nullptr) return std::nullopt;
+  const json::value* layers = audio->if_contains("n_layer");
+  if (layers == nullptr || !layers->is_number() || layers->to_number<double>() == 0) {
+    return std::nullopt;
+  }
+  auto profile = speech_profile(files, "funasr", Category::speech_to_text);
+  profile.model_type = "QwenAudio";
+  profile.needs_own_code = config.contains("auto_map");
+  BERTH_CHECK(add_weights(profile, files));
+  return profile;
+}
+
+Result<std::optional<ModelProfile>> profile_bark(const FileSet& files, const json::object& config) {
+  if (!has_architecture(config, "BarkModel")) return std::nullopt;
+  auto profile = speech_profile(files, "bark", Category::text_to_speech);
+  profile.model_type = printable(text_at(config, "model_type"), 64);
+  // The .pt files in its repository are those of Suno's own program.
+  BERTH_CHECK(add_weights(profile, files));
+  return profile;
+}
+
+Result<std::optional<ModelProfile>> profile_dia(const FileSet& files, const json::object& config) {
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"audio_bos_value", "audio_eos_value", "audio_pad_value", "audio_length", "delay_pattern"});
+  const json::object* data = object_at(config, "data");
+  if (data == nullptr ||
+      !std::ranges::all_of(kKeys, [&](std::string_view key) { return data->contains(key); })) {
+    return std::nullopt;
+  }
+  auto profile = speech_profile(files, "dia", Category::text_to_speech);
+  profile.format = FileFormat::safetensors;
+  // Its dia-v0_1.pth is for versions of Dia older than the one in vox-box.
+  constexpr std::string_view kWeights = "model.safetensors";
+  BERTH_CHECK(add_files(profile, files, {&kWeights, 1}));
+  return profile;
+}
+
+}  // namespace
+
+Result<std::optional<ModelProfile>> profile_audio(const FileSet& files) {
+  for (const auto& read : {profile_cosyvoice, profile_faster_whisper, profile_funasr}) {
+    BERTH_TRY(auto profile, read(files));
+    if (profile) return profile;
+  }
+  if (!files.contains("config.json")) return std::nullopt;
+  BERTH_TRY(const auto config, read_json(files, "config.json"));
+  for (const auto& read : {profile_qwen_audio, profile_bark, profile_dia}) {
+    BERTH_TRY(auto profile, read(files, config));
+    if (profile) return profile;
+  }
+  return std::nullopt;
+}
+
+}  // namespace berth::formats

@@ -1,0 +1,45 @@
+#include "formats/layout_files.h"
+
+#include "formats/cursor.h"
+
+namespace berth::formats {
+namespace {
+
+// The last component of a path, which loses it and its '/'.
+std::string_view take_component(std::string_view& path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  const std::size_t slash = path.rfind('/');
+  const std::string_view last = slash == path.npos ? path : path.substr(slash + 1);
+  path = slash == path.npos ? std::string_view{} : path.substr(0, slash);
+  return last;
+}
+
+}  // namespace
+
+std::string folder_name(std::string_view location) {
+  const std::string_view last = take_component(location);
+  if (take_component(location) == "snapshots") {
+    const std::string_view repository = take_component(location);
+    const std::size_t name = repository.rfind("--");
+    if (repository.starts_with("models--") && name != repository.npos) {
+      return printable(repository.substr(name + 2), 256);
+    }
+  }
+  return printable(last, 256);
+}
+
+Result<model::ModelFile> locate_file(const FileSet& files, std::string_view path) {
+  const FileEntry* file = files.find(path);
+  if (file == nullptr) {
+    return fail(ErrorCode::not_found, "{} is not complete: there is no {}", files.name(),
+                printable(path, 256));
+  }
+  return model::ModelFile{.path = files.locate(path), .size = file->size};
+}
+
+void add_file(model::ModelProfile& profile, model::ModelFile file) {
+  profile.total_size += file.size;
+  profile.files.push_back(std::move(file));
+}
+
+}  // namespace berth::formats
