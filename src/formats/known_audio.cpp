@@ -116,13 +116,6 @@ constexpr auto kModels = std::to_array<KnownAudioModel>({
      .category = text_to_speech},
 });
 
-constexpr auto kEverywhere =
-    std::to_array<std::string_view>({"linux/amd64", "linux/arm64", "darwin/arm64", "darwin/amd64",
-                                     "windows/amd64", "windows/arm64"});
-// Their text normalisation has no build for Linux on ARM, nor for Windows.
-constexpr auto kNotOnArmOrWindows =
-    std::to_array<std::string_view>({"linux/amd64", "darwin/arm64", "darwin/amd64"});
-
 bool same_text(std::string_view a, std::string_view b) {
   return std::ranges::equal(
       a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
@@ -151,14 +144,6 @@ const KnownAudioModel* find_known_audio(const model::ModelProfile& profile) {
     found = &model;
   }
   return found;
-}
-
-std::span<const std::string_view> audio_platforms(std::string_view architecture) {
-  constexpr auto kAll = std::to_array<std::string_view>({"faster-whisper", "funasr", "bark"});
-  constexpr auto kSome = std::to_array<std::string_view>({"cosyvoice", "cosyvoice2", "dia"});
-  if (std::ranges::find(kAll, architecture) != kAll.end()) return kEverywhere;
-  if (std::ranges::find(kSome, architecture) != kSome.end()) return kNotOnArmOrWindows;
-  return {};
 }
 
 }  // namespace berth::formats

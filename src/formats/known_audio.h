@@ -1,5 +1,5 @@
-// The audio models that vox-box is known to serve, with where they are published and where they
-// run. A model that is not in the table is served too if its layout is one of vox-box's.
+// The audio models that vox-box is known to serve, with where they are published. A model that is
+// not in the table is served too if its layout is one of vox-box's.
 #pragma once
 
 #include "model/profile.h"
@@ -26,9 +26,5 @@ const KnownAudioModel* find_known_audio(std::string_view id_or_folder);
 // By the name of a profile, else by its architecture and the size of its weights, if only one model
 // has both.
 const KnownAudioModel* find_known_audio(const model::ModelProfile& profile);
-
-// Where the engine can run models of an architecture, as "linux/amd64". Empty where `architecture`
-// is none of vox-box's.
-std::span<const std::string_view> audio_platforms(std::string_view architecture);
 
 }  // namespace berth::formats

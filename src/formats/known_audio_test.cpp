@@ -63,21 +63,5 @@ TEST(KnownAudio, KnowsARenamedFolderByItsWeights) {
   EXPECT_EQ(find_known_audio(named)->name, "Faster-whisper-large-v1");
 }
 
-TEST(KnownAudio, RunsWhisperEverywhereAndCosyVoiceAndDiaNotOnLinuxArmNorWindows) {
-  for (const auto& model : known_audio_models()) {
-    const auto platforms = audio_platforms(model.architecture);
-    EXPECT_THAT(platforms, Contains("linux/amd64")) << model.name;
-    EXPECT_THAT(platforms, Contains("darwin/arm64")) << model.name;
-    if (model.category == model::Category::speech_to_text) {
-      EXPECT_THAT(platforms, Contains("linux/arm64")) << model.name;
-      EXPECT_THAT(platforms, Contains("windows/amd64")) << model.name;
-    } else {
-      EXPECT_THAT(platforms, Not(Contains("linux/arm64"))) << model.name;
-      EXPECT_THAT(platforms, Not(Contains(testing::StartsWith("windows/")))) << model.name;
-    }
-  }
-  EXPECT_THAT(audio_platforms("LlamaForCausalLM"), IsEmpty());
-}
-
 }  // namespace
 }  // namespace berth::formats

@@ -1,6 +1,8 @@
 #include "formats/profile.h"
 
+#include "formats/audio_layout.h"
 #include "formats/cursor.h"
+#include "formats/diffusion_layout.h"
 #include "formats/file_set.h"
 #include "formats/hugging_face.h"
 
@@ -181,16 +183,27 @@ Result<model::ModelProfile> profile_gguf_folder(const FileSet& files,
 
 Result<model::ModelProfile> profile_folder(const fs::path& folder) {
   BERTH_TRY(const auto files, list_folder(folder));
+  // The particular layouts first: some have a config.json or GGUF files as well.
+  for (const auto layout : {profile_audio, profile_diffusion}) {
+    BERTH_TRY(auto profile, layout(*files));
+    if (profile) return *std::move(profile);
+  }
   const auto found = gguf_files(*files);
   if (!found.empty()) return profile_gguf_folder(*files, found);
   BERTH_TRY(auto profile, profile_hugging_face(*files));
   if (profile) return *std::move(profile);
-  return fail(ErrorCode::unsupported,
-              "{} holds no model that Berth knows: no GGUF file and no config.json", files->name());
+  return fail(
+      ErrorCode::unsupported,
+      "{} holds no model that Berth knows: no GGUF file, no config.json, and no layout of a "
+      "speech or image model",
+      files->name());
 }
 
-// A file beside the config.json of its model says too little alone.
+// A checkpoint of an image model, or a file that says too little alone.
 Result<model::ModelProfile> profile_other_file(const fs::path& path) {
+  BERTH_TRY(const auto source, open_file(path));
+  BERTH_TRY(auto image, profile_diffusion_file(*source, path.native()));
+  if (image) return *std::move(image);
   std::error_code ignored;
   const fs::path folder = path.parent_path();
   if (fs::exists(folder / "config.json", ignored)) {

@@ -353,8 +353,27 @@ TEST_F(ProfilePath, ReadsAFolderInHuggingFacesLayout) {
   EXPECT_THAT(failure(snapshot / "model.safetensors"), HasSubstr("name the folder"));
 }
 
+TEST_F(ProfilePath, KnowsSpeechModelsBeforeTheirConfigJson) {
+  std::ofstream(folder_ / "config.json")
+      << R"({"architectures": ["BarkModel"], "model_type": "bark"})";
+  std::ofstream(folder_ / "model.safetensors", std::ios::binary)
+      << SafetensorsBuilder().bf16("semantic.lm_head.weight", {8}).build();
+  const auto model = profile_path(folder_);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_EQ(model->architecture, "bark");
+  EXPECT_EQ(model->category, Category::text_to_speech);
+}
+
+TEST_F(ProfilePath, KnowsAnImageModelByOneFile) {
+  std::ofstream(folder_ / "flux.safetensors", std::ios::binary)
+      << SafetensorsBuilder().bf16("double_blocks.0.img_attn.qkv.weight", {64}).build();
+  const auto model = profile_path(folder_ / "flux.safetensors");
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_EQ(model->category, Category::image);
+}
+
 TEST_F(ProfilePath, SaysWhatIsThereInstead) {
-  EXPECT_THAT(failure(folder_), HasSubstr("no GGUF file and no config.json"));
+  EXPECT_THAT(failure(folder_), HasSubstr("no GGUF file, no config.json"));
   EXPECT_EQ(profile_path(folder_).error().code, ErrorCode::unsupported);
   std::ofstream(folder_ / "notes.txt") << "{}";
   EXPECT_THAT(failure(folder_ / "notes.txt"), HasSubstr("no GGUF file: it begins with \"{}\""));
@@ -366,7 +385,7 @@ TEST_F(ProfilePath, SaysWhatIsThereInstead) {
 TEST_F(ProfilePath, NeverWaitsOnAFifoOrReadsADevice) {
   ASSERT_EQ(::mkfifo((folder_ / "fifo.gguf").c_str(), 0600), 0);
   EXPECT_THAT(failure(folder_ / "fifo.gguf"), HasSubstr("is a FIFO"));
-  EXPECT_THAT(failure(folder_), HasSubstr("no GGUF file and no config.json"));
+  EXPECT_THAT(failure(folder_), HasSubstr("no GGUF file, no config.json"));
   EXPECT_THAT(failure("/dev/zero"), HasSubstr("is a device"));
 }
 
