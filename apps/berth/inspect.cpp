@@ -29,6 +29,9 @@ struct InspectFlags {
   std::string file;
   std::optional<std::string> backend;
   std::optional<std::string> worker;
+  std::optional<std::uint32_t> context;
+  std::optional<std::uint32_t> slots;
+  std::vector<std::string> devices;  // "24GiB"
 };
 
 struct NeedRow {
@@ -65,10 +68,17 @@ Result<Inspection> ask_server(const CommonOptions& common, const InspectRequest&
 
 Result<Inspection> inspect(const CommonOptions& common, const InspectFlags& flags) {
   BERTH_TRY(const auto path, absolute_path(flags.file));
-  const InspectRequest request{.source = path.string(),
-                               .worker = flags.worker,
-                               .backend = flags.backend,
-                               .parameters = common.engine_flags};
+  InspectRequest request{.source = path.string(),
+                         .worker = flags.worker,
+                         .backend = flags.backend,
+                         .parameters = common.engine_flags,
+                         .context = flags.context,
+                         .slots = flags.slots};
+  for (const auto& device : flags.devices) {
+    auto memory = parse_bytes(device);
+    if (!memory) return fail(std::move(memory).error().context("--devices").with_field("devices"));
+    request.devices.push_back(*memory);
+  }
   BERTH_TRY(const bool is_named, names_a_server(common));
   auto told = ask_server(common, request);
   const bool must_be_told = is_named || flags.worker.has_value();
@@ -179,6 +189,32 @@ void print_needs(const Inspection& found) {
   }
 }
 
+void print_fit(const server::DeviceFit& fit) {
+  std::vector<std::string> sizes;
+  for (const auto size : fit.devices) sizes.push_back(to_string(size));
+  fmt::print("\nOn {}: ", fmt::join(sizes, ", "));
+  const auto& layers = fit.claim.layers;
+  if (fit.kind == server::FitKind::whole) {
+    fmt::print("it fits whole");
+  } else if (fit.kind == server::FitKind::partly && layers) {
+    fmt::print("{} of {} layers fit, the CPU computes the rest", layers->on_devices, layers->total);
+  } else {
+    fmt::print("it does not fit");
+  }
+  fmt::print("\n");
+  std::vector<NeedRow> rows;
+  for (const auto& claim : fit.claim.devices) rows.push_back(need_row(claim.device, claim));
+  if (!rows.empty()) print_table(rows);
+  for (const auto& reason : fit.reasons) fmt::print("{}\n", printable(reason));
+  if (fit.longest_context != 0) {
+    fmt::print("The longest context with all of it on the devices: {} tokens.\n",
+               fit.longest_context);
+  }
+  if (fit.cached_tokens != 0) {
+    fmt::print("All requests together may hold {} tokens there.\n", fit.cached_tokens);
+  }
+}
+
 int run(const CommonOptions& common, const InspectFlags& flags) {
   const auto found = inspect(common, flags);
   if (!found) return report(found.error());
@@ -188,6 +224,7 @@ int run(const CommonOptions& common, const InspectFlags& flags) {
   }
   print_profile(*found);
   print_needs(*found);
+  if (found->fit) print_fit(*found->fit);
   for (const auto& warning : found->warnings) {
     fmt::print(stderr, "berth: warning: {}\n", printable(warning));
   }
@@ -203,9 +240,14 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
   inspect->add_option("FILE", flags->file, "The model's file or folder")->required();
   inspect->add_option("--backend", flags->backend, "Ask for this backend");
   inspect->add_option("--worker", flags->worker, "Let this worker read it (the first that can)");
+  inspect->add_option("--ctx-size", flags->context, "Tokens of the longest request");
+  inspect->add_option("--parallel", flags->slots, "Requests at the same time");
+  inspect->add_option("--devices", flags->devices, "Memory of the devices to fit: 24GiB,24GiB")
+      ->delimiter(',');
   inspect->footer(
       "Where a server runs, a worker reads the files; else they are read on this machine.\n"
-      "Example: berth inspect ./model.gguf -- --ctx-size 16384");
+      "Example: berth inspect ./model.gguf --ctx-size 16384 --devices 24GiB -- --cache-type-k "
+      "q8_0");
   inspect->callback(
       [&common, &command, flags] { command = [&common, flags] { return run(common, *flags); }; });
 }

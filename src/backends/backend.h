@@ -78,6 +78,8 @@ struct BackendDescriptor {
   bool several_workers = false;
   bool only_by_name = false;  // never chosen by itself
   bool startable = true;      // false: known and estimated, but this version does not start it
+  std::string_view context_flag = "";  // takes the tokens of one request: "--ctx-size"
+  std::string_view slots_flag = "";    // takes how many requests run at the same time
   EngineApi api = {};
   std::vector<Parameter> parameters;
   std::vector<Variable> variables;
@@ -165,6 +167,18 @@ class Backend {
   // Tokens that the engine is told to keep room for, all slots together.
   [[nodiscard]] virtual std::uint64_t engine_context(const model::Serving& serving) const {
     return std::uint64_t{serving.context} * serving.slots;
+  }
+  // What an instance may take of a device's memory.
+  [[nodiscard]] virtual Bytes usable(const ParsedParameters& /*parameters*/, Bytes memory) const {
+    return memory;
+  }
+  // How many tokens all requests together may hold on devices of which each gives `usable`, where
+  // they share one cache; 0 where each has its own.
+  [[nodiscard]] virtual std::uint64_t cached_tokens(const model::ModelProfile& /*profile*/,
+                                                    const ParsedParameters& /*parameters*/,
+                                                    const model::Claim& /*claim*/,
+                                                    Bytes /*usable*/) const {
+    return 0;
   }
   // The layers and proportions that the user's flags ask for.
   [[nodiscard]] virtual DeviceWish device_wish(const ParsedParameters& parameters) const = 0;

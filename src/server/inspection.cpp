@@ -29,6 +29,27 @@ Result<Way> find_way(const backends::Backend& backend, const model::ModelProfile
   return way;
 }
 
+// The user's flags, with those that the request has names of its own for.
+Result<std::vector<std::string>> flags_of(const InspectRequest& request,
+                                          const backends::BackendDescriptor& descriptor) {
+  auto flags = request.parameters;
+  const auto add = [&](std::string_view field, std::string_view flag,
+                       std::optional<std::uint32_t> value) -> Result<void> {
+    if (!value) return {};
+    if (flag.empty()) {
+      return fail(make_error(ErrorCode::invalid_parameter, "{} has no meaning to {}", field,
+                             descriptor.name)
+                      .with_field(std::string(field)));
+    }
+    flags.emplace_back(flag);
+    flags.push_back(std::to_string(*value));
+    return {};
+  };
+  BERTH_CHECK(add("context", descriptor.context_flag, request.context));
+  BERTH_CHECK(add("slots", descriptor.slots_flag, request.slots));
+  return flags;
+}
+
 }  // namespace
 
 Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile profile,
@@ -44,8 +65,9 @@ Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile pr
   for (const auto platform : choice.backend->platforms(found.profile)) {
     found.platforms.emplace_back(platform);
   }
+  BERTH_TRY(auto flags, flags_of(request, choice.backend->descriptor()));
   const model::Deployment deployment{
-      .name = "inspected", .source = found.path, .parameters = request.parameters};
+      .name = "inspected", .source = found.path, .parameters = flags};
   BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, deployment, found.profile));
   found.warnings = std::move(checked.warnings);
   if (!choice.backend->descriptor().startable) {
@@ -65,6 +87,14 @@ Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile pr
     } else if (on_device) {  // an engine that needs a device is no surprise without one
       found.warnings.push_back(way.error().to_string());
     }
+  }
+  if (!request.devices.empty()) {
+    BERTH_TRY(found.fit, fit_devices({.profile = found.profile,
+                                      .backend = *choice.backend,
+                                      .parameters = flags,
+                                      .devices = request.devices,
+                                      .host = found.machine.memory,
+                                      .cores = found.machine.cores}));
   }
   return found;
 }

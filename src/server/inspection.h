@@ -6,6 +6,7 @@
 #include "base/describe.h"
 #include "model/placement.h"
 #include "model/profile.h"
+#include "server/fit.h"
 
 #include <cstdint>
 #include <optional>
@@ -42,10 +43,11 @@ struct Inspection {
   std::vector<std::string> warnings;
   Machine machine;
   std::vector<Way> ways;
+  std::optional<DeviceFit> fit;  // where devices were asked about
 };
 BOOST_DESCRIBE_STRUCT(Inspection, (),
                       (path, worker, profile, backend, backend_reason, other_backends, platforms,
-                       warnings, machine, ways))
+                       warnings, machine, ways, fit))
 
 // What is asked.
 struct InspectRequest {
@@ -53,13 +55,22 @@ struct InspectRequest {
   std::optional<std::string> worker;
   std::optional<std::string> backend;
   std::vector<std::string> parameters;
+  std::optional<std::uint32_t> context;
+  std::optional<std::uint32_t> slots;
+  std::vector<Bytes> devices;
 };
-BOOST_DESCRIBE_STRUCT(InspectRequest, (), (source, worker, backend, parameters))
+BOOST_DESCRIBE_STRUCT(InspectRequest, (),
+                      (source, worker, backend, parameters, context, slots, devices))
 inline constexpr FieldInfo kInspectFields[] = {
     {.name = "source", .text = "the absolute path of the model's file or folder", .required = true},
     {.name = "worker", .text = "the worker that is to read it; the first that can where absent"},
     {.name = "backend", .text = "the backend that is to serve it; chosen where absent"},
     {.name = "parameters", .text = "flags for the engine, as on its command line"},
+    {.name = "context",
+     .text = "longest request, by the flag that the backend has",
+     .unit = "tokens"},
+    {.name = "slots", .text = "requests that run at the same time, by the backend's flag"},
+    {.name = "devices", .text = "memory of devices that it may use, one each", .unit = "bytes"},
 };
 constexpr std::span<const FieldInfo> field_table(const InspectRequest*) { return kInspectFields; }
 

@@ -26,6 +26,8 @@ BackendDescriptor make_descriptor() {
       .several_workers = true,
       .only_by_name = true,
       .startable = false,
+      .context_flag = "--max-seq-len",
+      .slots_flag = "--max-batch-size",
       .parameters = {{.flag = "--max-seq-len",
                       .type = integer,
                       .text = "Longest request, prompt and answer, in tokens.",

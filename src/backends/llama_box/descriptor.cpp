@@ -46,6 +46,8 @@ BackendDescriptor make_descriptor() {
       .cpu_offload = true,
       .several_devices = true,
       .several_workers = false,
+      .context_flag = "--ctx-size",
+      .slots_flag = "--parallel",
       // llama-server (measured): a plain answer is computed to its end, a prompt to its end,
       // whoever left.
       .api = {.learns_by_writing = true},

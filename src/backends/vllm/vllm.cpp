@@ -3,6 +3,7 @@
 #include "backends/values.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace berth::backends::vllm {
 namespace {
@@ -25,6 +26,8 @@ BackendDescriptor make_descriptor() {
       .several_devices = true,
       .several_workers = true,
       .startable = false,
+      .context_flag = "--max-model-len",
+      .slots_flag = "--max-num-seqs",
       .parameters = {{.flag = "--max-model-len",
                       .type = integer,
                       .owner = ParameterOwner::shared,
@@ -168,6 +171,23 @@ Result<model::Claim> Vllm::estimate(const EstimateRequest& request) const {
   if (devices.empty()) devices.emplace_back("cpu");
   return estimate::vllm_claim(
       request.profile, options_of(request.parameters, request.serving, devices.size()), devices);
+}
+
+Bytes Vllm::usable(const ParsedParameters& parameters, Bytes memory) const {
+  const double part =
+      std::strtod(text_of(parameters, "--gpu-memory-utilization", "0.9").c_str(), nullptr);
+  return {static_cast<std::uint64_t>(static_cast<double>(memory.count) * std::clamp(part, 0., 1.))};
+}
+
+std::uint64_t Vllm::cached_tokens(const model::ModelProfile& profile,
+                                  const ParsedParameters& parameters, const model::Claim& claim,
+                                  Bytes usable) const {
+  if (claim.devices.empty()) return 0;
+  const auto options = options_of(parameters, {}, claim.devices.size());
+  const auto token = estimate::vllm_token_cache(profile, options);
+  const auto& rank = claim.devices.front();
+  const Bytes rest = usable - (rank.total() - rank.kv_cache);
+  return token && token->count != 0 ? rest.count / token->count : 0;
 }
 
 }  // namespace berth::backends::vllm

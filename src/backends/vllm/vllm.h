@@ -19,6 +19,11 @@ class Vllm final : public UnstartedBackend {
   // The least that it takes, with the cache of one request of the whole context: vLLM then uses
   // what --gpu-memory-utilization leaves for further requests.
   [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
+  // --gpu-memory-utilization of it.
+  [[nodiscard]] Bytes usable(const ParsedParameters& parameters, Bytes memory) const override;
+  [[nodiscard]] std::uint64_t cached_tokens(const model::ModelProfile& profile,
+                                            const ParsedParameters& parameters,
+                                            const model::Claim& claim, Bytes usable) const override;
 };
 
 // What the claim depends on, from the flags.
