@@ -1,6 +1,7 @@
 #include "formats/profile.h"
 
 #include "formats/cursor.h"
+#include "formats/projector.h"
 
 #include <algorithm>
 #include <cctype>
@@ -119,6 +120,7 @@ Result<model::ModelProfile> profile_file(const fs::path& path) {
     const auto split = parse_split_name(path.filename().native());
     profile->name = printable(split ? split->stem : path.stem().native(), 256);
   }
+  add_projectors(*profile, path);
   return profile;
 }
 
