@@ -44,6 +44,7 @@ struct Parameter {
   std::optional<double> maximum = {};
   std::vector<std::string_view> choices = {};
   std::vector<std::string_view> excludes = {};  // flags that can not stand beside it
+  bool passed = true;  // false: Berth carries it out, and the engine never sees it
 };
 
 // What happens to a variable that the user sets and Berth also knows.
@@ -87,6 +88,7 @@ struct ParsedParameters {
     std::string flag;  // canonical name (or negation), or as written where unknown
     std::optional<std::string> value;
     bool known = true;
+    bool passed = true;  // to the engine
     bool operator==(const Given&) const = default;
   };
   std::vector<Given> given;           // in order

@@ -35,9 +35,10 @@ struct ProjectorCandidate {
 std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
                                                std::vector<ProjectorCandidate> candidates);
 
-// Looks for the projectors of the text model in `file`, beside it and else in the folder above, and
-// fills `projectors`, `inputs` and `outputs`. Nothing for other categories. What can not be read is
-// listed with why: no failure of a companion is one of the model. Blocking.
+// Looks for the projectors of the text model in `file`, beside it and in the folder above (of these
+// only what could serve it), and fills `projectors`, `inputs` and `outputs`. Nothing for other
+// categories. What can not be read is listed with why: no failure of a companion is one of the
+// model. Blocking.
 void add_projectors(model::ModelProfile& profile, const std::filesystem::path& file);
 
 // The names of the models that a file says it was made from: general.base_model.*, basename.

@@ -248,12 +248,14 @@ void add_projectors(model::ModelProfile& profile, const fs::path& file) {
   const fs::path folder = file.parent_path();
   std::vector<ProjectorCandidate> candidates;
   add_candidates(folder, true, profile, candidates);
-  profile.projectors = choose_projector(profile, candidates);
-  const bool found = !profile.projectors.empty() && profile.projectors.front().chosen;
-  if (!found && folder.has_parent_path() && folder.parent_path() != folder) {
+  if (folder != folder.parent_path()) {
     add_candidates(folder.parent_path(), false, profile, candidates);
-    profile.projectors = choose_projector(profile, std::move(candidates));
+    // What is of no use there belongs to other models.
+    std::erase_if(candidates, [&](const ProjectorCandidate& candidate) {
+      return !candidate.beside && !judge(profile, candidate).usable;
+    });
   }
+  profile.projectors = choose_projector(profile, std::move(candidates));
   profile.inputs = {model::Modality::text};
   profile.outputs = {model::Modality::text};
   if (profile.projectors.empty() || !profile.projectors.front().chosen) return;
