@@ -53,6 +53,7 @@ Error no_candidate(const model::ModelProfile& profile, const std::string& wish) 
     return error;
   }
   std::vector<std::string> names;
+  names.reserve(profile.projectors.size());
   for (const auto& projector : profile.projectors) names.push_back(file_name(projector));
   error.message = fmt::format("{} {}: there is no such projector with the model; {}", kFlag, wish,
                               names.empty() ? std::string("there is none at all")
