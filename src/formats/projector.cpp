@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kMostNames = 16;
 constexpr std::uint32_t kMostBlocks = 4096;
+constexpr std::uint64_t kMostWidth = 1U << 24;
 constexpr std::uint32_t kBatchTokens = 1024;  // --mtmd-batch-max-tokens
 constexpr std::uint64_t kAudioFrames = 3000;  // 30 s, 100 a second (Whisper)
 
@@ -174,11 +175,12 @@ Result<model::Projector> read_projector(const GgufFile& file, std::string path) 
   const Hyperparameters keys(metadata, projector.vision ? "clip.vision" : "clip.audio");
   BERTH_TRY(const auto projected, keys.number("projection_dim"));
   projector.parts = parts_of(file, projector.type);
-  const std::uint64_t width = part_width(file, type, projected) * projector.parts;
-  if (width > (1U << 24)) {
-    return fail(ErrorCode::corrupt, "it projects to {} elements, which no model has", width);
+  const std::uint64_t part = part_width(file, type, projected);
+  if (part > kMostWidth || part * projector.parts > kMostWidth) {
+    return fail(ErrorCode::corrupt, "it projects to {} elements in {} parts, which no model takes",
+                part, projector.parts);
   }
-  projector.width = static_cast<std::uint32_t>(width);
+  projector.width = static_cast<std::uint32_t>(part * projector.parts);
   BERTH_TRY(projector.encoder, read_encoder(file, type, projector.vision));
   return projector;
 }

@@ -228,7 +228,7 @@ TEST(ReadProjector, RefusesImpossibleValuesAndNamesTheKey) {
                           .tensor("v.x", {4})),
               HasSubstr("clip.vision.projector.scale_factor"));
   EXPECT_THAT(message(projector("mlp").tensor("v.x", {4}).tensor("mm.2.weight", {1, 1 << 25})),
-              HasSubstr("which no model has"));
+              HasSubstr("which no model takes"));
 }
 
 ModelProfile text_model(std::uint32_t width, std::vector<std::string> names = {}) {
@@ -250,6 +250,7 @@ ProjectorCandidate candidate(const std::string& path, const std::string& precisi
 
 std::vector<std::string> paths(const std::vector<Projector>& projectors) {
   std::vector<std::string> out;
+  out.reserve(projectors.size());
   for (const auto& one : projectors) out.push_back((one.chosen ? "*" : "") + one.path);
   return out;
 }
