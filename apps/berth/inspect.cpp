@@ -121,15 +121,56 @@ std::string modalities_text(const std::vector<model::Modality>& modalities) {
   return text;
 }
 
+std::string encoder_text(const model::Projector& projector) {
+  std::string text = projector.vision && projector.audio ? "images and audio"
+                     : projector.vision                  ? "images"
+                                                         : "audio";
+  const auto& encoder = projector.encoder;
+  if (encoder.image_size != 0) {
+    text += fmt::format(", {0}×{0} in patches of {1}×{1}", encoder.image_size, encoder.patch_size);
+  }
+  return fmt::format("{}, {}, to {} elements", text, counted(encoder.block_count, "block"),
+                     projector.width);
+}
+
+// What a projector's or adapter's own file says.
+void print_companion(const model::ModelProfile& profile) {
+  for (const auto& projector : profile.projectors) {
+    print_field("projector of", projector.family.empty() ? projector.type : projector.family);
+    print_field("type", projector.type);
+    print_field("takes", encoder_text(projector));
+    print_field("precision", projector.precision);
+    print_field("made for", fmt::format("{}", fmt::join(projector.base_names, ", ")));
+  }
+  if (!profile.adapter) return;
+  const auto& adapter = *profile.adapter;
+  print_field("adapter",
+              fmt::format("{} of rank {}, alpha {}", adapter.type, adapter.rank, adapter.alpha));
+  print_field("goes with", fmt::format("{} models", adapter.architecture));
+  print_field("made for", fmt::format("{}", fmt::join(adapter.base_names, ", ")));
+}
+
+void print_projectors(const model::ModelProfile& profile) {
+  for (const auto& projector : profile.projectors) {
+    const auto what =
+        fmt::format("{} ({}, {})", projector.path,
+                    projector.precision.empty() ? "?" : projector.precision, projector.size);
+    print_field(projector.chosen ? "projector" : "not taken",
+                fmt::format("{}: {}", what, projector.reason));
+  }
+}
+
 void print_profile(const Inspection& found) {
   const auto& profile = found.profile;
   print_field("name", profile.name);
   print_field("architecture", profile.architecture);
-  print_field("for", std::string(enum_name(profile.category)));
+  const bool is_model = !found.backend.empty();
+  if (is_model) print_field("for", std::string(enum_name(profile.category)));
   if (profile.parameters != 0) print_field("parameters", count_text(profile.parameters));
   print_field("quantisation", profile.quantization);
   print_field("takes in", modalities_text(profile.inputs));
   print_field("puts out", modalities_text(profile.outputs));
+  if (!is_model) print_companion(profile);
   if (profile.layer_count != 0) print_field("layers", std::to_string(profile.layer_count));
   print_field("attention", attention_text(profile));
   if (profile.experts != 0) print_field("experts", std::to_string(profile.experts));
@@ -137,10 +178,11 @@ void print_profile(const Inspection& found) {
     print_field("context", fmt::format("{} tokens", profile.context_length));
   }
   print_field("licence", profile.licence.empty() ? "not stated" : profile.licence);
-  print_field("chat template", profile.has_chat_template ? "yes" : "no");
+  if (is_model) print_field("chat template", profile.has_chat_template ? "yes" : "no");
   for (const auto& file : profile.files) {
     print_field("file", fmt::format("{} ({})", file.path, file.size));
   }
+  if (is_model) print_projectors(profile);
   print_field("read on", found.worker ? "the worker " + *found.worker : "this machine");
   print_field("backend", found.backend_reason);
   for (const auto& other : found.other_backends) print_field("not", other);
@@ -223,7 +265,7 @@ int run(const CommonOptions& common, const InspectFlags& flags) {
     return kDone;
   }
   print_profile(*found);
-  print_needs(*found);
+  if (!found->ways.empty()) print_needs(*found);
   if (found->fit) print_fit(*found->fit);
   for (const auto& warning : found->warnings) {
     fmt::print(stderr, "berth: warning: {}\n", printable(warning));

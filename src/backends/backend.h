@@ -44,6 +44,7 @@ struct Parameter {
   std::optional<double> maximum = {};
   std::vector<std::string_view> choices = {};
   std::vector<std::string_view> excludes = {};  // flags that can not stand beside it
+  bool passed = true;  // false: Berth carries it out, and the engine never sees it
 };
 
 // What happens to a variable that the user sets and Berth also knows.
@@ -59,12 +60,19 @@ struct Variable {
   std::string_view value = "";  // of a preset
 };
 
+// A request's own fault that an engine answers with status 500.
+struct EngineRefusal {
+  std::string_view begins;   // the engine's message
+  std::string_view message;  // what the client is told, with status 400
+};
+
 // What the gateway must know of the engine's HTTP API.
 struct EngineApi {
   // The engine learns that its client has left only when it writes. The gateway then always asks
   // for a stream with the prompt's progress (`return_progress`), keeps the progress to itself, and
   // puts the answer together for clients that do not stream.
   bool learns_by_writing = false;
+  std::span<const EngineRefusal> refusals = {};  // of a static table
 };
 
 struct BackendDescriptor {
@@ -91,6 +99,7 @@ struct ParsedParameters {
     std::string flag;  // canonical name (or negation), or as written where unknown
     std::optional<std::string> value;
     bool known = true;
+    bool passed = true;  // to the engine
     bool operator==(const Given&) const = default;
   };
   std::vector<Given> given;           // in order

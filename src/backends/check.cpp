@@ -76,7 +76,7 @@ std::vector<std::string> unsupported_flags(const model::EnginePack& pack,
                                            const ParsedParameters& parameters) {
   std::vector<std::string> missing;
   for (const auto& given : parameters.given) {
-    if (has_flag(pack, given.flag)) continue;
+    if (!given.passed || has_flag(pack, given.flag)) continue;
     if (std::find(missing.begin(), missing.end(), given.flag) == missing.end()) {
       missing.push_back(given.flag);
     }

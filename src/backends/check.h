@@ -21,7 +21,8 @@ Result<CheckedDeployment> check_deployment(const Backend& backend,
 // The rule for a variable, or nothing where the user may set it freely.
 const Variable* find_variable(const BackendDescriptor& descriptor, std::string_view name);
 
-// The user's flags that the pack does not have. Empty where the pack does not list its flags.
+// The user's flags that the pack does not have and would be passed. Empty where the pack does not
+// list its flags.
 std::vector<std::string> unsupported_flags(const model::EnginePack& pack,
                                            const ParsedParameters& parameters);
 // Whether the pack has a flag, by name or alias. True where it does not list its flags.

@@ -146,9 +146,9 @@ TEST(CheckDeployment, RefusesAContextBeyondTheModelsUnlessItIsStretched) {
 }
 
 TEST(CheckDeployment, WarnsOfMemoryThatNoEstimateCounts) {
-  const auto checked = check({"--mmproj", "p.gguf"});
+  const auto checked = check({"--lora", "p.gguf"});
   ASSERT_TRUE(checked);
-  EXPECT_THAT(checked->warnings, ElementsAre(HasSubstr("--mmproj")));
+  EXPECT_THAT(checked->warnings, ElementsAre(HasSubstr("--lora")));
 }
 
 TEST(CheckDeployment, RefusesContradictions) {

@@ -160,13 +160,13 @@ Result<ParsedParameters> parse_parameters(const BackendDescriptor& descriptor,
     }
     if (match.negated || parameter.type == ParameterType::flag) {
       if (written.value) return invalid(fmt::format("{} takes no value", flag));
-      parsed.given.push_back({flag, std::nullopt, true});
+      parsed.given.push_back({flag, std::nullopt, true, parameter.passed});
       continue;
     }
     if (has_next) written.value = parameters[++i];
     if (!written.value) return invalid(fmt::format("{} needs a value", flag));
     BERTH_CHECK(check_value(parameter, *written.value));
-    parsed.given.push_back({flag, written.value, true});
+    parsed.given.push_back({flag, written.value, true, parameter.passed});
   }
   BERTH_CHECK(check_exclusions(descriptor, parsed));
   return parsed;

@@ -3,6 +3,7 @@
 #include "formats/attention.h"
 #include "formats/cursor.h"
 #include "formats/profile.h"
+#include "formats/projector.h"
 
 #include <algorithm>
 #include <charconv>
@@ -152,6 +153,30 @@ model::Category category_of(const std::vector<GgufPart>& parts, const std::strin
   return classifier && pooling.empty() ? Category::reranker : Category::embedding;
 }
 
+// llama.cpp: llama_hparams::n_embd_inp. Granite maps layers to parts by a list, of which only the
+// projector says how many it has.
+Result<std::uint32_t> embedding_parts_of(const Hyperparameters& keys) {
+  if (keys.has("deepstack_mapping")) return 0;
+  BERTH_TRY(const auto more, keys.number("n_deepstack_layers"));
+  if (more > kMaxLayers) {
+    return fail(ErrorCode::corrupt, "{}: {} layers are more than {}",
+                keys.key("n_deepstack_layers"), more, kMaxLayers);
+  }
+  return 1 + more;
+}
+
+// What a projector or adapter says beyond what every file does.
+Result<void> add_companion(const GgufPart& part, model::ModelProfile& profile) {
+  if (profile.architecture == "adapter") {
+    profile.adapter = read_adapter(part.file);
+    return {};
+  }
+  BERTH_TRY(auto projector, read_projector(part.file, part.path));
+  projector.reason = "the file itself";
+  profile.projectors.push_back(std::move(projector));
+  return {};
+}
+
 // Everything that the metadata says of a model that computes on tokens.
 Result<void> add_text_model(const std::vector<GgufPart>& parts, const Hyperparameters& keys,
                             model::ModelProfile& profile) {
@@ -166,6 +191,7 @@ Result<void> add_text_model(const std::vector<GgufPart>& parts, const Hyperparam
   profile.weights.layers.resize(profile.layer_count);
   BERTH_TRY(profile.context_length, keys.number("context_length"));
   BERTH_TRY(profile.embedding_length, keys.number("embedding_length"));
+  BERTH_TRY(profile.embedding_parts, embedding_parts_of(keys));
   BERTH_TRY(const auto feed_forward, keys.per_layer("feed_forward_length", profile.layer_count));
   if (!feed_forward.empty()) profile.feed_forward_length = std::ranges::max(feed_forward);
   BERTH_TRY(profile.experts, keys.number("expert_count"));
@@ -186,6 +212,7 @@ Result<model::ModelProfile> profile_of(const std::vector<GgufPart>& parts) {
   model::ModelProfile profile{.format = model::FileFormat::gguf};
   BERTH_TRY(profile.architecture, architecture_of(parts));
   profile.name = printable(find_string(metadata, "general.name"), 256);
+  profile.base_names = base_names_of(metadata);
   profile.licence = printable(find_string(metadata, "general.license"), 256);
   if (const auto type = find_number(metadata, "general.file_type")) {
     profile.quantization = file_type_name(*type);
@@ -199,7 +226,9 @@ Result<model::ModelProfile> profile_of(const std::vector<GgufPart>& parts) {
     return fail(ErrorCode::unsupported, "it holds no weights, only {} metadata keys",
                 metadata.size());
   }
-  if (!is_part_of_another(profile.architecture) && !is_diffusion(profile.architecture)) {
+  if (is_part_of_another(profile.architecture)) {
+    BERTH_CHECK(add_companion(parts.front(), profile));
+  } else if (!is_diffusion(profile.architecture)) {
     BERTH_CHECK(add_text_model(parts, Hyperparameters(metadata, profile.architecture), profile));
   }
   profile.category = category_of(parts, profile.architecture, profile.pooling);

@@ -5,6 +5,7 @@
 #include "formats/diffusion_layout.h"
 #include "formats/file_set.h"
 #include "formats/hugging_face.h"
+#include "formats/projector.h"
 
 #include <algorithm>
 #include <cctype>
@@ -122,6 +123,7 @@ Result<model::ModelProfile> profile_file(const fs::path& path) {
     const auto split = parse_split_name(path.filename().native());
     profile->name = printable(split ? split->stem : path.stem().native(), 256);
   }
+  add_projectors(*profile, path);
   return profile;
 }
 

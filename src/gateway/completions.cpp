@@ -100,7 +100,7 @@ class Relay {
     exchange_.on_client_gone([&answer] { answer.abort(); });
     Result<void> result;
     if (answer.status() >= 400) {
-      result = co_await pass_error(answer);
+      result = co_await pass_error(answer, api);
     } else if (body.stream) {
       result = co_await pass_stream(answer, body);
     } else if (api.learns_by_writing) {
@@ -112,14 +112,25 @@ class Relay {
     co_return result;
   }
 
+  static const backends::EngineRefusal* refusal_of(const backends::EngineApi& api,
+                                                   const Error& error) {
+    for (const auto& refusal : api.refusals) {
+      if (error.message.starts_with(refusal.begins)) return &refusal;
+    }
+    return nullptr;
+  }
+
   // An engine's error in OpenAI's shape, whatever shape it came in.
-  net::Task<Result<void>> pass_error(net::ClientResponse& answer) {
+  net::Task<Result<void>> pass_error(net::ClientResponse& answer, backends::EngineApi api) {
     auto body = co_await answer.read_all(1_MiB, kEnginePatience);
     if (!body) co_return fail(std::move(body).error());
     Error error = net::error_from_response(answer.status(), *body);
     const bool ours = answer.status() == 401 || answer.status() == 403;
     if (ours) error = make_error(ErrorCode::unavailable, "the engine refused the gateway's key");
-    if (ours) status_ = http_status(error.code);
+    const auto* refusal = answer.status() == 500 ? refusal_of(api, error) : nullptr;
+    if (refusal != nullptr)
+      error = make_error(ErrorCode::invalid_parameter, "{}", refusal->message);
+    if (ours || refusal != nullptr) status_ = http_status(error.code);
     co_return co_await exchange_.respond(net::error_response(status_, error));
   }
 

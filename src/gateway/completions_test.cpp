@@ -160,6 +160,17 @@ TEST_F(Completions, AnErrorBeforeTheFirstPieceHasAStatusOfItsOwn) {
   }
 }
 
+TEST_F(Completions, WhatTheRequestIsToBlameForIsNoErrorOfTheEngine) {
+  start();
+  engine_.status = 500;
+  engine_.pieces = {R"({"error":{"code":500,"message":"image input is not supported - hint"}})"};
+  const auto refused = post(R"({"model":"m"})");
+  EXPECT_EQ(refused.status, 400) << refused.body;
+  EXPECT_NE(refused.body.find("this model takes no images"), std::string::npos) << refused.body;
+  engine_.pieces = {R"({"error":{"code":500,"message":"out of memory"}})"};
+  EXPECT_EQ(post(R"({"model":"m"})").status, 500);
+}
+
 TEST_F(Completions, AnEngineThatBreaksOffIsTold) {
   start();
   engine_.pieces = {event(kHello)};

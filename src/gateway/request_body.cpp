@@ -1,6 +1,7 @@
 #include "gateway/request_body.h"
 
 #include "base/json.h"
+#include "gateway/media.h"
 
 #include <algorithm>
 #include <charconv>
@@ -105,6 +106,8 @@ Result<void> scan(simdjson::padded_string_view text, RoutedBody& body) {
       BERTH_TRY(body.wishes.progress, read_switch("return_progress", raw));
     } else if (keys.back() == "stream_options") {
       body.stream_options_span = here();
+    } else if (keys.back() == "messages") {
+      BERTH_CHECK(check_media(raw));
     } else if (keys.back() == "n") {
       BERTH_TRY(body.choices, read_count(raw));
     }

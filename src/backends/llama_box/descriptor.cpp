@@ -7,6 +7,16 @@ namespace {
 constexpr std::string_view kPlaced = "it follows from the placement";
 constexpr std::string_view kLoads = "it would load other code into the engine";
 
+// llama-server (server-common.cpp, oaicompat_content_load_media) throws these as errors of its own.
+constexpr EngineRefusal kRefusals[] = {
+    {"image input is not supported",
+     "this model takes no images: it was deployed without a projector (mmproj) that sees"},
+    {"audio input is not supported",
+     "this model takes no audio: it was deployed without a projector (mmproj) that hears"},
+    {"video input is not supported", "this model takes no video"},
+    {"Failed to download image", "the image could not be downloaded from its URL"},
+};
+
 std::vector<Variable> variables() {
   using enum VariableRule;
   return {
@@ -50,7 +60,7 @@ BackendDescriptor make_descriptor() {
       .slots_flag = "--parallel",
       // llama-server (measured): a plain answer is computed to its end, a prompt to its end,
       // whoever left.
-      .api = {.learns_by_writing = true},
+      .api = {.learns_by_writing = true, .refusals = kRefusals},
       .parameters = {},
       .variables = variables(),
   };

@@ -1,5 +1,6 @@
 #include "backends/check.h"
 #include "backends/llama_box/llama_box.h"
+#include "backends/llama_box/projector.h"
 #include "backends/values.h"
 
 #include <algorithm>
@@ -13,9 +14,10 @@ using model::DeviceKind;
 using Notes = std::vector<std::string>;
 
 // Flags that Berth computes with; the user's wish is in what we pass, or passed by us.
-constexpr std::string_view kComputed[] = {
-    "--ctx-size",   "--parallel",    "--gpu-layers", "--tensor-split",    "--threads",
-    "--batch-size", "--ubatch-size", "--cache-ram",  "--ctx-checkpoints", "--threads-http"};
+constexpr std::string_view kComputed[] = {"--ctx-size",     "--parallel",  "--gpu-layers",
+                                          "--tensor-split", "--threads",   "--batch-size",
+                                          "--ubatch-size",  "--cache-ram", "--ctx-checkpoints",
+                                          "--threads-http", "--mmproj"};
 
 // The engine holds a thread for each request, waiting ones included; without a free one its probes
 // wait too, and it seems to hang. As many as the gateway lets wait, and some for probes.
@@ -224,12 +226,30 @@ void add_kind(Arguments& arguments, const LaunchContext& context,
   if (context.profile.category == model::Category::reranker) arguments.add("--reranking");
 }
 
+// The images of some projectors would take memory without end: they are made smaller.
+// `folder` is the model's.
+void add_projector(Arguments& arguments, const model::Projector& projector,
+                   const model::ModelProfile& profile, const ParsedParameters& parameters,
+                   const std::filesystem::path& folder, Notes& notes) {
+  const std::filesystem::path path(projector.path);
+  const auto own = std::filesystem::path(profile.files.front().path).parent_path();
+  const auto place = path.is_absolute() ? path : folder / path.lexically_relative(own);
+  arguments.add("--mmproj", place.lexically_normal().string());
+  if (parameters.find("--mmproj") == nullptr) {
+    notes.push_back(fmt::format("the projector {} is in force: {}", path.filename().string(),
+                                projector.reason));
+  }
+  if (projector.encoder.most_tokens > estimate::kMostImageTokens &&
+      parameters.find("--image-max-tokens") == nullptr) {
+    arguments.add_if_known("--image-max-tokens", estimate::kMostImageTokens);
+  }
+}
+
 void add_users(Arguments& arguments, const BackendDescriptor& descriptor,
                const ParsedParameters& parameters, const std::filesystem::path& folder) {
   for (const auto& given : parameters.given) {
-    if (std::find(std::begin(kComputed), std::end(kComputed), given.flag) != std::end(kComputed)) {
-      continue;
-    }
+    const auto* computed = std::find(std::begin(kComputed), std::end(kComputed), given.flag);
+    if (computed != std::end(kComputed) || !given.passed) continue;
     auto value = given.value;
     for (const auto& parameter : descriptor.parameters) {
       if (value && parameter.flag == given.flag && parameter.type == ParameterType::path) {
@@ -272,6 +292,11 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   add_context(arguments, context, parameters, plan.notes);
   add_compute(arguments, context, parameters, plan.notes);
   add_kind(arguments, context, parameters);
+  BERTH_TRY(const auto* projector, projector_of(context.profile, parameters));
+  if (projector != nullptr) {
+    add_projector(arguments, *projector, context.profile, parameters, file.parent_path(),
+                  plan.notes);
+  }
   add_users(arguments, descriptor(), parameters, file.parent_path());
   BERTH_CHECK(arguments.check());
   plan.argv = std::move(arguments.argv);
@@ -288,7 +313,8 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   plan.ports = {port};
   plan.probe.port = port;
   plan.stop_grace = kStopGrace;
-  plan.readiness_deadline = readiness_deadline(context.profile.total_size);
+  plan.readiness_deadline = readiness_deadline(context.profile.total_size +
+                                               (projector == nullptr ? Bytes{} : projector->size));
   return plan;
 }
 

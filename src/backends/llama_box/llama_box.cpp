@@ -1,5 +1,6 @@
 #include "backends/llama_box/llama_box.h"
 
+#include "backends/llama_box/projector.h"
 #include "backends/values.h"
 
 #include <algorithm>
@@ -19,9 +20,9 @@ constexpr std::array<std::string_view, 7> kStretchesContext = {
     "--yarn-orig-ctx", "--yarn-ext-factor", "--override-kv"};
 
 // Flags that make the engine take memory that the claim does not know.
-constexpr std::array<std::string_view, 7> kUncounted = {
-    "--mmproj",      "--spec-draft-model",      "--spec-type",     "--lora",
-    "--lora-scaled", "--control-vector-scaled", "--control-vector"};
+constexpr std::array<std::string_view, 6> kUncounted = {
+    "--spec-draft-model",      "--spec-type",     "--lora", "--lora-scaled",
+    "--control-vector-scaled", "--control-vector"};
 
 tl::unexpected<Error> invalid(std::string message) {
   return fail(Error{
@@ -47,9 +48,11 @@ bool reads_at_once(const model::ModelProfile& profile) {
 Settings settings_of(const model::ModelProfile& profile, const ParsedParameters& parameters,
                      const model::Serving& serving, bool on_devices, std::uint32_t cores) {
   Settings settings;
-  const auto usual = reads_at_once(profile) ? estimate::padded_context(serving.context)
-                     : on_devices           ? kDeviceBatch
-                                            : cpu_batch(profile, cores);
+  auto usual = reads_at_once(profile) ? estimate::padded_context(serving.context)
+               : on_devices           ? kDeviceBatch
+                                      : cpu_batch(profile, cores);
+  const auto* projector = projector_of(profile, parameters).value_or(nullptr);
+  if (projector != nullptr && projector->whole_images) usual = std::max(usual, kWholeImageBatch);
   const auto ubatch = number_of(parameters, "--ubatch-size");
   settings.batch =
       number_of(parameters, "--batch-size").value_or(std::max(usual, ubatch.value_or(0)));
@@ -90,9 +93,9 @@ Result<void> LlamaBox::match(const model::ModelProfile& profile) const {
         ErrorCode::unsupported, "serves GGUF files only, and this is {}",
         profile.format == model::FileFormat::other ? "something else" : enum_name(profile.format));
   }
-  if (profile.architecture == "clip") {
-    return fail(ErrorCode::unsupported,
-                "can not serve a projector alone; name the model that it belongs to");
+  if (profile.architecture == "clip" || profile.architecture == "adapter") {
+    return fail(ErrorCode::unsupported, "can not serve {} alone; name the model that it belongs to",
+                profile.architecture == "clip" ? "a projector" : "an adapter");
   }
   const auto& categories = descriptor().categories;
   if (std::find(categories.begin(), categories.end(), profile.category) == categories.end()) {
@@ -179,6 +182,8 @@ Result<std::vector<std::string>> LlamaBox::check(const model::ModelProfile& prof
     warnings.push_back(fmt::format("--gpu-layers {} is more than the model's {}; it means all",
                                    *layers, profile.layer_count + 1));
   }
+  BERTH_TRY(const auto* projector, projector_of(profile, parameters));
+  if (projector != nullptr) BERTH_CHECK(check_batches(*projector, parameters));
   for (const auto flag : kUncounted) {
     if (!has(parameters, flag)) continue;
     warnings.push_back(
@@ -195,7 +200,12 @@ Result<model::Claim> LlamaBox::estimate(const EstimateRequest& request) const {
   for (const auto& share : request.devices) shares.push_back({share.device, share.layers});
   const auto settings = settings_of(request.profile, request.parameters, request.serving,
                                     !shares.empty(), request.cores);
-  return estimate::gguf_claim(request.profile, settings.memory, shares);
+  BERTH_TRY(auto claim, estimate::gguf_claim(request.profile, settings.memory, shares));
+  BERTH_TRY(const auto* projector, projector_of(request.profile, request.parameters));
+  if (projector != nullptr) {
+    estimate::add_projector(*projector, projector_options(request.parameters), claim);
+  }
+  return claim;
 }
 
 }  // namespace berth::backends::llama_box
