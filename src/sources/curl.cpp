@@ -1,13 +1,13 @@
 #include "sources/curl.h"
 
+#include "sources/libcurl.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
-
-#include <curl/curl.h>
 
 namespace berth::sources {
 namespace {
@@ -18,6 +18,22 @@ constexpr std::size_t kLongestQuote = 200;
 constexpr std::size_t kLongestDropped = 64 << 10;
 
 using FieldList = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
+
+// A handle, and the functions for it.
+struct Easy {
+  const LibCurl& curl;
+  CURL* handle;
+
+  template <class T>
+  void set(CURLoption option, T value) const {
+    curl.easy_setopt(handle, option, value);
+  }
+  [[nodiscard]] curl_off_t number(CURLINFO what) const {
+    curl_off_t value = 0;
+    curl.easy_getinfo(handle, what, &value);
+    return value;
+  }
+};
 
 // One exchange, as curl's callbacks see it.
 struct Transfer {
@@ -33,11 +49,6 @@ struct Transfer {
 
   [[nodiscard]] bool is_wanted() const { return head.status >= 200 && head.status < 300; }
 };
-
-template <class T>
-void set(CURL* handle, CURLoption option, T value) {
-  curl_easy_setopt(handle, option, value);
-}
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0) {
@@ -122,12 +133,12 @@ template <class Work>
 bool go_on(Transfer& transfer, Work work) noexcept {
   try {
     auto done = work();
-    if (!done) transfer.verdict = std::move(done).error();
-    return done.has_value();
+    if (done) return true;
+    transfer.verdict = std::move(done).error();
   } catch (const std::exception& thrown) {
     transfer.verdict = make_error(ErrorCode::internal, "reading an answer: {}", thrown.what());
-    return false;
   }
+  return false;
 }
 
 std::size_t on_line(char* data, std::size_t size, std::size_t count, void* user) {
@@ -149,43 +160,56 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return go_on(transfer, [&] { return check_time(transfer); }) ? 0 : 1;
 }
 
-void set_authorities(CURL* handle) {
-  // libcurl leaves these to its callers.
-  if (const char* file = std::getenv("SSL_CERT_FILE")) set(handle, CURLOPT_CAINFO, file);
-  if (const char* folder = std::getenv("SSL_CERT_DIR")) set(handle, CURLOPT_CAPATH, folder);
+// Null where there is no memory.
+FieldList field_list(const LibCurl& curl, const std::vector<std::string>& fields) {
+  curl_slist* list = nullptr;
+  for (const auto& field : fields) {
+    curl_slist* longer = curl.slist_append(list, field.c_str());
+    if (longer == nullptr) {
+      curl.slist_free_all(list);
+      return {nullptr, curl.slist_free_all};
+    }
+    list = longer;
+  }
+  return {list, curl.slist_free_all};
 }
 
-void set_up(CURL* handle, const HttpRequest& request, Transfer& transfer, curl_slist* fields,
+void set_authorities(const Easy& easy) {
+  // libcurl leaves these to its callers.
+  if (const char* file = std::getenv("SSL_CERT_FILE")) easy.set(CURLOPT_CAINFO, file);
+  if (const char* folder = std::getenv("SSL_CERT_DIR")) easy.set(CURLOPT_CAPATH, folder);
+}
+
+void set_up(const Easy& easy, const HttpRequest& request, Transfer& transfer, curl_slist* fields,
             char* detail) {
-  curl_easy_reset(handle);  // keeps connections
-  set(handle, CURLOPT_URL, request.address.url.c_str());
-  set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set(handle, CURLOPT_FOLLOWLOCATION, 0L);
-  set(handle, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-  set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  set(handle, CURLOPT_NOSIGNAL, 1L);  // there are other threads
-  set(handle, CURLOPT_USERAGENT, "berth");
-  set(handle, CURLOPT_HTTPHEADER, fields);
-  set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.deadlines.connect.count()));
-  set(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.deadlines.request.count()));
-  set(handle, CURLOPT_ERRORBUFFER, detail);
-  set(handle, CURLOPT_HEADERFUNCTION, &on_line);
-  set(handle, CURLOPT_HEADERDATA, &transfer);
-  set(handle, CURLOPT_WRITEFUNCTION, &on_body);
-  set(handle, CURLOPT_WRITEDATA, &transfer);
-  set(handle, CURLOPT_NOPROGRESS, 0L);
-  set(handle, CURLOPT_XFERINFOFUNCTION, &on_progress);
-  set(handle, CURLOPT_XFERINFODATA, &transfer);
-  set_authorities(handle);
+  easy.curl.easy_reset(easy.handle);  // keeps connections
+  easy.set(CURLOPT_URL, request.address.url.c_str());
+  easy.set(CURLOPT_PROTOCOLS_STR, "http,https");
+  easy.set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  easy.set(CURLOPT_FOLLOWLOCATION, 0L);
+  easy.set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  easy.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  easy.set(CURLOPT_NOSIGNAL, 1L);  // there are other threads
+  easy.set(CURLOPT_USERAGENT, "berth");
+  easy.set(CURLOPT_HTTPHEADER, fields);
+  easy.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.deadlines.connect.count()));
+  easy.set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.deadlines.request.count()));
+  easy.set(CURLOPT_ERRORBUFFER, detail);
+  easy.set(CURLOPT_HEADERFUNCTION, &on_line);
+  easy.set(CURLOPT_HEADERDATA, &transfer);
+  easy.set(CURLOPT_WRITEFUNCTION, &on_body);
+  easy.set(CURLOPT_WRITEDATA, &transfer);
+  easy.set(CURLOPT_NOPROGRESS, 0L);
+  easy.set(CURLOPT_XFERINFOFUNCTION, &on_progress);
+  easy.set(CURLOPT_XFERINFODATA, &transfer);
+  set_authorities(easy);
 }
 
 HttpFailure transient(Error error) { return {.error = std::move(error), .is_transient = true}; }
 
-HttpFailure time_out(CURL* handle, const HttpRequest& request) {
-  curl_off_t ready = 0;
-  curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &ready);
-  if (ready == 0) {
+HttpFailure time_out(const Easy& easy, const HttpRequest& request) {
+  const bool was_connected = easy.number(CURLINFO_PRETRANSFER_TIME_T) > 0;
+  if (!was_connected) {
     return transient(make_error(ErrorCode::timeout, "no connection to {} within {}",
                                 request.address.host, seconds_text(request.deadlines.connect)));
   }
@@ -194,13 +218,13 @@ HttpFailure time_out(CURL* handle, const HttpRequest& request) {
 }
 
 // What went wrong on the way, in words for a person.
-HttpFailure failure_of(CURLcode code, CURL* handle, const HttpRequest& request,
+HttpFailure failure_of(CURLcode code, const Easy& easy, const HttpRequest& request,
                        std::string_view detail) {
   const std::string& host = request.address.host;
-  const std::string why = quoted(detail.empty() ? curl_easy_strerror(code) : detail);
+  const std::string why = quoted(detail.empty() ? easy.curl.easy_strerror(code) : detail);
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-      return time_out(handle, request);
+      return time_out(easy, request);
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
@@ -232,9 +256,8 @@ HttpFailure failure_of(CURLcode code, CURL* handle, const HttpRequest& request,
   }
 }
 
-Duration retry_after_of(CURL* handle) {
-  curl_off_t seconds = 0;
-  curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &seconds);
+Duration retry_after_of(const Easy& easy) {
+  const curl_off_t seconds = easy.number(CURLINFO_RETRY_AFTER);
   // Longer than anybody waits, and far from an overflow.
   return std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, 1'000'000));
 }
@@ -247,42 +270,35 @@ std::string_view HttpHead::field(std::string_view name) const {
 }
 
 Result<CurlHandle> CurlHandle::open() {
-  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (ready != CURLE_OK) {
-    return fail(ErrorCode::internal, "libcurl does not start: {}", curl_easy_strerror(ready));
-  }
-  Handle handle(curl_easy_init(), [](void* owned) { curl_easy_cleanup(owned); });
+  BERTH_TRY(const LibCurl* curl, libcurl());
+  Handle handle(curl->easy_init(), curl->easy_cleanup);
   if (!handle) return fail(ErrorCode::internal, "libcurl has no memory");
-  return CurlHandle(std::move(handle));
+  return CurlHandle(*curl, std::move(handle));
 }
 
 HttpResult<HttpHead> CurlHandle::get(const HttpRequest& request, HttpSink& sink) {
-  FieldList fields(nullptr, &curl_slist_free_all);
-  for (const auto& field : request.fields) {
-    curl_slist* longer = curl_slist_append(fields.get(), field.c_str());
-    if (longer == nullptr) {
-      return tl::unexpected(
-          HttpFailure{.error = make_error(ErrorCode::internal, "libcurl has no memory")});
-    }
-    static_cast<void>(fields.release());  // it is the begin of the longer one
-    fields.reset(longer);
+  const FieldList fields = field_list(*curl_, request.fields);
+  if (!fields) {
+    return tl::unexpected(
+        HttpFailure{.error = make_error(ErrorCode::internal, "libcurl has no memory")});
   }
   std::array<char, CURL_ERROR_SIZE> detail{};
   Transfer transfer{.request = request, .sink = sink, .received = received_};
-  set_up(handle_.get(), request, transfer, fields.get(), detail.data());
-  const CURLcode code = curl_easy_perform(handle_.get());
+  const Easy easy{.curl = *curl_, .handle = handle_.get()};
+  set_up(easy, request, transfer, fields.get(), detail.data());
+  const CURLcode code = curl_->easy_perform(handle_.get());
   const bool was_dropped = transfer.has_head && !transfer.is_wanted();
   if (transfer.verdict && !(was_dropped && transfer.dropped > kLongestDropped)) {
     return tl::unexpected(HttpFailure{.error = std::move(*transfer.verdict)});
   }
   if (code != CURLE_OK && !was_dropped) {
-    return tl::unexpected(failure_of(code, handle_.get(), request, detail.data()));
+    return tl::unexpected(failure_of(code, easy, request, detail.data()));
   }
   if (!was_dropped && !(transfer.has_head && sink.is_complete())) {
     return tl::unexpected(transient(
         make_error(ErrorCode::unavailable, "{} ended its answer early", request.address.host)));
   }
-  transfer.head.retry_after = retry_after_of(handle_.get());
+  transfer.head.retry_after = retry_after_of(easy);
   return std::move(transfer.head);
 }
 

@@ -18,6 +18,8 @@
 
 namespace berth::sources {
 
+struct LibCurl;
+
 // How long one exchange may take.
 struct HttpDeadlines {
   Duration connect = std::chrono::seconds(10);  // looking up the name, connecting, TLS
@@ -75,7 +77,7 @@ using HttpResult = tl::expected<T, HttpFailure>;
 // from SSL_CERT_FILE and SSL_CERT_DIR, else from the system.
 class CurlHandle {
  public:
-  // Fails with internal where libcurl can not be set up.
+  // Fails with unsupported or internal where libcurl can not be loaded or set up.
   static Result<CurlHandle> open();
 
   // Sends a GET and feeds `sink`. Bodies of other answers than 2xx are dropped.
@@ -87,8 +89,9 @@ class CurlHandle {
  private:
   using Handle = std::unique_ptr<void, void (*)(void*)>;
 
-  explicit CurlHandle(Handle handle) : handle_(std::move(handle)) {}
+  CurlHandle(const LibCurl& curl, Handle handle) : curl_(&curl), handle_(std::move(handle)) {}
 
+  const LibCurl* curl_;
   Handle handle_;
   Bytes received_;
 };

@@ -12,7 +12,6 @@ namespace berth::sources {
 namespace {
 
 using ::testing::AllOf;
-using testing::asked_range;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::part_answer;
