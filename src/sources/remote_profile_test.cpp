@@ -124,7 +124,9 @@ TEST(RemoteProfileSpeed, AHugeHeaderIsReadFast) {
   bytes.resize(bytes.size() + (1 << 20));  // what is read ahead
   Beginning memory(bytes, bytes.size() + (2ULL << 30));
   Duration best = std::chrono::hours(1);
-  for (int i = 0; i < 20; ++i) {  // others may have the caches
+  // The least of many: what shares caches and cores with us makes some of them twice as long. A
+  // quiet machine needs one; a reader that is too slow never gets there.
+  for (int i = 0; i < 100 && best >= kPatience; ++i) {
     const Duration start = processor_time();
     const auto file = formats::read_gguf(memory, "huge");
     best = std::min(best, processor_time() - start);
