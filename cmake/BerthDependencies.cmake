@@ -5,6 +5,7 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(SQLite3 REQUIRED)
+find_package(CURL 7.85 REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(PkgConfig REQUIRED)
@@ -23,6 +24,11 @@ target_link_libraries(berth_boost INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(berth_boost INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
   BOOST_ASIO_HAS_STD_INVOKE_RESULT)
+
+# libcurl is loaded when it is first needed (sources/libcurl.h); the build needs its headers alone.
+add_library(berth_curl INTERFACE)
+target_include_directories(berth_curl INTERFACE ${CURL_INCLUDE_DIRS})
+target_link_libraries(berth_curl INTERFACE ${CMAKE_DL_LIBS})
 
 # The program's allocator: a request makes many short-lived objects of more than a kilobyte (the frames
 # of coroutines), for which glibc's is slow. The sanitizers bring their own.

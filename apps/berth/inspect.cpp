@@ -1,10 +1,12 @@
 // berth inspect: what a model is, what it needs, and which backend would serve it. A worker reads
-// the files where a server answers, else this program does.
+// the files where a server answers (the server, what is at a web address), else this program does.
 #include "api_client.h"
 #include "command.h"
 #include "formats/profile.h"
 #include "server/inspection.h"
+#include "sources/address.h"
 #include "sources/local.h"
+#include "sources/remote_profile.h"
 #include "terminal.h"
 #include "worker/system_facts.h"
 
@@ -34,20 +36,34 @@ struct InspectFlags {
   std::vector<std::string> devices;  // "24GiB"
 };
 
+// An inspection, and where the files were read: "the worker a".
+struct Told {
+  Inspection found;
+  std::string reader;
+};
+
 struct NeedRow {
   Cell where, total, weights, kv_cache, compute, runtime;
 };
 BOOST_DESCRIBE_STRUCT(NeedRow, (), (where, total, weights, kv_cache, compute, runtime))
 
-Result<std::filesystem::path> absolute_path(const std::string& text) {
+// `text` as others understand it too: a web address, or an absolute path.
+Result<std::string> whole_source(const std::string& text) {
+  if (sources::is_address(text)) {
+    BERTH_TRY(auto address, sources::parse_address(text));
+    return std::move(address.url);
+  }
   std::error_code error;
   const auto here = std::filesystem::current_path(error);
   if (error) return fail(ErrorCode::io, "the current folder is unknown: {}", error.message());
-  return sources::normalise_source(text, here);
+  BERTH_TRY(const auto path, sources::normalise_source(text, here));
+  return path.string();
 }
 
 Result<Inspection> inspect_here(const InspectRequest& request) {
-  BERTH_TRY(auto profile, formats::profile_path(request.source));
+  BERTH_TRY(auto profile, sources::is_address(request.source)
+                              ? sources::profile_url(request.source)
+                              : formats::profile_path(request.source));
   const auto facts = worker::read_system_facts();
   return server::inspect(request, std::move(profile),
                          {.cpu = facts.cpu, .cores = facts.cores, .memory = facts.memory},
@@ -55,7 +71,9 @@ Result<Inspection> inspect_here(const InspectRequest& request) {
 }
 
 // Whether `error` says that no server could be asked, rather than what it thinks of the model.
-bool is_about_the_server(const Error& error) {
+bool is_about_the_server(const Error& error, const InspectRequest& request) {
+  // What another machine on the web said to the server.
+  if (sources::is_address(request.source) && error.field == "source") return false;
   return error.code == ErrorCode::unauthenticated || error.code == ErrorCode::permission_denied ||
          error.code == ErrorCode::unavailable;
 }
@@ -66,9 +84,9 @@ Result<Inspection> ask_server(const CommonOptions& common, const InspectRequest&
   return read_answer<Inspection>(answer);
 }
 
-Result<Inspection> inspect(const CommonOptions& common, const InspectFlags& flags) {
-  BERTH_TRY(const auto path, absolute_path(flags.file));
-  InspectRequest request{.source = path.string(),
+Result<Told> inspect(const CommonOptions& common, const InspectFlags& flags) {
+  BERTH_TRY(auto source, whole_source(flags.file));
+  InspectRequest request{.source = std::move(source),
                          .worker = flags.worker,
                          .backend = flags.backend,
                          .parameters = common.engine_flags,
@@ -82,8 +100,13 @@ Result<Inspection> inspect(const CommonOptions& common, const InspectFlags& flag
   BERTH_TRY(const bool is_named, names_a_server(common));
   auto told = ask_server(common, request);
   const bool must_be_told = is_named || flags.worker.has_value();
-  if (told || must_be_told || !is_about_the_server(told.error())) return told;
-  return inspect_here(request);
+  if (told || must_be_told || !is_about_the_server(told.error(), request)) {
+    BERTH_TRY(auto found, std::move(told));
+    std::string reader = found.worker ? "the worker " + *found.worker : "the server's machine";
+    return Told{.found = std::move(found), .reader = std::move(reader)};
+  }
+  BERTH_TRY(auto found, inspect_here(request));
+  return Told{.found = std::move(found), .reader = "this machine"};
 }
 
 std::string count_text(std::uint64_t parameters) {
@@ -160,7 +183,7 @@ void print_projectors(const model::ModelProfile& profile) {
   }
 }
 
-void print_profile(const Inspection& found) {
+void print_profile(const Inspection& found, const std::string& reader) {
   const auto& profile = found.profile;
   print_field("name", profile.name);
   print_field("architecture", profile.architecture);
@@ -183,7 +206,7 @@ void print_profile(const Inspection& found) {
     print_field("file", fmt::format("{} ({})", file.path, file.size));
   }
   if (is_model) print_projectors(profile);
-  print_field("read on", found.worker ? "the worker " + *found.worker : "this machine");
+  print_field("read on", reader);
   print_field("backend", found.backend_reason);
   for (const auto& other : found.other_backends) print_field("not", other);
   print_field("runs on", fmt::format("{}", fmt::join(found.platforms, ", ")));
@@ -258,16 +281,17 @@ void print_fit(const server::DeviceFit& fit) {
 }
 
 int run(const CommonOptions& common, const InspectFlags& flags) {
-  const auto found = inspect(common, flags);
-  if (!found) return report(found.error());
+  const auto told = inspect(common, flags);
+  if (!told) return report(told.error());
+  const Inspection& found = told->found;
   if (common.json) {
-    print_json(to_json(*found));
+    print_json(to_json(found));
     return kDone;
   }
-  print_profile(*found);
-  if (!found->ways.empty()) print_needs(*found);
-  if (found->fit) print_fit(*found->fit);
-  for (const auto& warning : found->warnings) {
+  print_profile(found, told->reader);
+  if (!found.ways.empty()) print_needs(found);
+  if (found.fit) print_fit(*found.fit);
+  for (const auto& warning : found.warnings) {
     fmt::print(stderr, "berth: warning: {}\n", printable(warning));
   }
   return kDone;
@@ -279,7 +303,10 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
   auto* inspect =
       app.add_subcommand("inspect", "Say what a model is, what it needs, and which backend fits");
   auto flags = std::make_shared<InspectFlags>();
-  inspect->add_option("FILE", flags->file, "The model's file or folder")->required();
+  inspect
+      ->add_option("FILE", flags->file,
+                   "The model's file or folder, or the http(s) address of a GGUF file")
+      ->required();
   inspect->add_option("--backend", flags->backend, "Ask for this backend");
   inspect->add_option("--worker", flags->worker, "Let this worker read it (the first that can)");
   inspect->add_option("--ctx-size", flags->context, "Tokens of the longest request");
@@ -287,7 +314,8 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
   inspect->add_option("--devices", flags->devices, "Memory of the devices to fit: 24GiB,24GiB")
       ->delimiter(',');
   inspect->footer(
-      "Where a server runs, a worker reads the files; else they are read on this machine.\n"
+      "Where a server runs, a worker reads the files, and the server what is at an address; else\n"
+      "they are read on this machine. Of a file at an address, only the header is fetched.\n"
       "Example: berth inspect ./model.gguf --ctx-size 16384 --devices 24GiB -- --cache-type-k "
       "q8_0");
   inspect->callback(

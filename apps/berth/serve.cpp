@@ -138,6 +138,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   const auto& backends = backends::builtin_backends();
   server::ControlLoop control(*store, workers, backends, real_clock());
   server::WatchStreams watches;
+  std::stop_source ending;
   server::ServerContext context{.store = *store,
                                 .pool = pool,
                                 .files_pool = files_pool,
@@ -150,7 +151,8 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
                                 .data = data,
                                 .version = BERTH_VERSION,
                                 .started = real_clock().steady_now(),
-                                .worker_key_hash = sha256_hex(worker_key)};
+                                .worker_key_hash = sha256_hex(worker_key),
+                                .ending = ending.get_token()};
   gateway::Gateway gateway(*store, backends, access, real_clock(), settings.engines_by_proxy);
 
   net::Router router;
@@ -183,6 +185,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
     if (settings.worker) worker.emplace(worker_options(data, settings));
     wait_for_end(signals, data, *store, access);
     spdlog::info("the server ends");
+    ending.request_stop();
   }
   std::error_code ignored;
   std::filesystem::remove(data.server_info(), ignored);

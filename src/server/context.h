@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 #include <functional>
+#include <stop_token>
 #include <string>
 
 namespace berth::server {
@@ -33,6 +34,7 @@ struct ServerContext {
   std::string version;
   SteadyTime started;
   std::string worker_key_hash;  // SHA-256 of the local worker's key
+  std::stop_token ending;       // the server ends: what takes long on a pool shall not go on
 };
 
 // A request as handlers that block see it.

@@ -2,6 +2,7 @@
 
 #include "server/inspection.h"
 #include "server/model_files.h"
+#include "sources/address.h"
 #include "sources/local.h"
 
 #include <thread>
@@ -15,8 +16,20 @@ Machine machine_of(const FoundModel& found) {
   return {.cpu = system.cpu, .cores = system.cores, .memory = system.memory};
 }
 
-Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& request) {
-  BERTH_TRY(auto wish, read_body<InspectRequest>(request));
+Result<FoundModel> find_on_the_web(ServerContext& context, InspectRequest& wish) {
+  if (wish.worker) {
+    return fail(make_error(ErrorCode::invalid_parameter,
+                           "the server itself reads what is at an address; leave out the worker")
+                    .with_field("worker"));
+  }
+  BERTH_TRY(auto address, sources::parse_address(wish.source));
+  wish.source = std::move(address.url);
+  return find_model_at(context, wish.source);
+}
+
+// Finds what is asked for, and puts its source as it is meant in its place.
+Result<FoundModel> find_source(ServerContext& context, InspectRequest& wish) {
+  if (sources::is_address(wish.source)) return find_on_the_web(context, wish);
   if (!wish.source.starts_with('/') && !wish.source.starts_with("file:")) {
     return fail(make_error(ErrorCode::invalid_parameter,
                            "source must be an absolute path on a worker's machine (got {})",
@@ -25,7 +38,12 @@ Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& re
   }
   BERTH_TRY(const auto path, sources::normalise_source(wish.source, "/"));
   wish.source = path.string();
-  BERTH_TRY(auto found, find_model(context, path, wish.worker));
+  return find_model(context, path, wish.worker);
+}
+
+Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& request) {
+  BERTH_TRY(auto wish, read_body<InspectRequest>(request));
+  BERTH_TRY(auto found, find_source(context, wish));
   const Machine machine = machine_of(found);
   BERTH_TRY(Inspection inspection,
             inspect(wish, std::move(found.profile), machine, context.backends));

@@ -62,8 +62,12 @@ struct InspectRequest {
 BOOST_DESCRIBE_STRUCT(InspectRequest, (),
                       (source, worker, backend, parameters, context, slots, devices))
 inline constexpr FieldInfo kInspectFields[] = {
-    {.name = "source", .text = "the absolute path of the model's file or folder", .required = true},
-    {.name = "worker", .text = "the worker that is to read it; the first that can where absent"},
+    {.name = "source",
+     .text =
+         "the absolute path of the model's file or folder, or the http(s) address of a GGUF file",
+     .required = true},
+    {.name = "worker",
+     .text = "the worker that is to read it; the first that can where absent; not for an address"},
     {.name = "backend", .text = "the backend that is to serve it; chosen where absent"},
     {.name = "parameters", .text = "flags for the engine, as on its command line"},
     {.name = "context",

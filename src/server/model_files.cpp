@@ -2,6 +2,7 @@
 
 #include "formats/profile.h"
 #include "net/client.h"
+#include "sources/remote_profile.h"
 #include "store/typed.h"
 
 #include <algorithm>
@@ -14,6 +15,9 @@ namespace {
 constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
                                           .head = std::chrono::seconds(25),
                                           .idle = std::chrono::seconds(10)};
+
+// Below what clients wait for.
+constexpr std::chrono::seconds kAddressPatience(60);
 
 Result<model::ModelProfile> ask(const model::Worker& worker, const std::filesystem::path& path) {
   BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
@@ -96,6 +100,19 @@ Result<FoundModel> find_model(ServerContext& context, const std::filesystem::pat
                     .context("{} was looked up on the server's machine, since no worker is ready",
                              path.string())
                     .with_field("source"));
+  }
+  return FoundModel{.profile = std::move(*profile), .worker = std::nullopt};
+}
+
+Result<FoundModel> find_model_at(ServerContext& context, const std::string& address) {
+  sources::RangeOptions options;
+  options.http.total = kAddressPatience;
+  options.http.stop = context.ending;
+  auto profile = sources::profile_url(address, options);
+  if (!profile) {
+    Error error = std::move(profile).error();
+    if (error.code == ErrorCode::unauthenticated) error.code = ErrorCode::permission_denied;
+    return fail(std::move(error).with_field("source"));
   }
   return FoundModel{.profile = std::move(*profile), .worker = std::nullopt};
 }

@@ -25,6 +25,11 @@ struct FoundModel {
 Result<FoundModel> find_model(ServerContext& context, const std::filesystem::path& path,
                               const std::optional<std::string>& only = std::nullopt);
 
+// Reads the header of the GGUF file at an http(s) address, on the server's machine. Blocks, for up
+// to a minute. Fails as sources::profile_url, with field "source" (permission_denied where the
+// address wants to know who asks: to its caller, unauthenticated is about the server's own keys).
+Result<FoundModel> find_model_at(ServerContext& context, const std::string& address);
+
 // As `find_model`, for those that have no server to ask.
 using ModelFinder = std::function<Result<FoundModel>(const std::filesystem::path&)>;
 

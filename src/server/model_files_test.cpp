@@ -4,6 +4,8 @@
 #include "server/test_context.h"
 #include "store/typed.h"
 
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 
 namespace berth::server {
@@ -34,6 +36,10 @@ net::Router worker_router(const std::string& name) {
   router.add("GET", "/worker/v1/profile",
              [name](net::Exchange& exchange) { return answer_profile(exchange, name); });
   return router;
+}
+
+net::Task<> ask_who_it_is(net::Exchange& exchange) {
+  co_await exchange.respond(net::text_response(401, "who are you?"));
 }
 
 class ModelFiles : public ::testing::Test {
@@ -115,6 +121,19 @@ TEST_F(ModelFiles, ForALocalWorkerThatIsAwayTheServerReads) {
   const auto found = find(context_.folder() / "absent.gguf");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, ErrorCode::not_found);
+}
+
+TEST_F(ModelFiles, AnAddressThatAsksForAKeyIsNotAboutTheServersOwn) {
+  ::setenv("no_proxy", "127.0.0.1", 1);  // whatever the machine's user has set
+  net::Router router;
+  router.add("GET", "/m.gguf", ask_who_it_is);
+  const RunningServer web{std::move(router)};
+  const auto url = "http://" + net::to_string(web.endpoint()) + "/m.gguf";
+  const auto found = find_model_at(*context_, url);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(found.error().field, "source");
+  EXPECT_NE(found.error().message.find("HTTP 401"), std::string::npos);
 }
 
 TEST_F(ModelFiles, WithoutAReadyWorkerTheServerReads) {

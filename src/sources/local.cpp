@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 #include "base/regular_file.h"
+#include "sources/address.h"
 
 #include <algorithm>
 #include <array>
@@ -19,8 +20,6 @@ constexpr std::array kHubs = std::to_array<Hub>({
     {"ms:", "ModelScope"},
     {"modelscope:", "ModelScope"},
     {"ollama:", "Ollama"},
-    {"http:", "web"},
-    {"https:", "web"},
 });
 
 template <class... Args>
@@ -71,6 +70,12 @@ Result<std::string> path_of_url(std::string_view rest) {
 
 Result<std::filesystem::path> normalise_source(std::string_view text,
                                                const std::filesystem::path& cwd) {
+  if (is_address(text)) {
+    return fail(make_error(ErrorCode::unsupported,
+                           "source: a model at a web address can be inspected (berth inspect), but "
+                           "not served yet; download it and give its local path")
+                    .with_field("source"));
+  }
   for (const Hub& hub : kHubs) {
     if (!text.starts_with(hub.scheme)) continue;
     return fail(make_error(ErrorCode::unsupported,

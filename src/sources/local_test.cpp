@@ -33,12 +33,14 @@ TEST(NormaliseSource, MakesPathsAbsolute) {
 }
 
 TEST(NormaliseSource, SaysThatHubsComeLater) {
-  for (const char* text : {"hf:org/model", "ms:org/model", "ollama:llama3", "https://x/y.gguf"}) {
+  for (const char* text : {"hf:org/model", "ms:org/model", "ollama:llama3", "https://x/y.gguf",
+                           "HTTP://x/y.gguf?sign=secret"}) {
     const auto path = normalise_source(text, "/");
     ASSERT_FALSE(path) << text;
     EXPECT_EQ(path.error().code, ErrorCode::unsupported) << text;
     EXPECT_EQ(path.error().field, "source") << text;
     EXPECT_NE(path.error().message.find("local path"), std::string::npos) << text;
+    EXPECT_EQ(path.error().message.find("secret"), std::string::npos) << text;
   }
 }
 

@@ -1,0 +1,62 @@
+// HttpClient: GETs of one file on the web, with redirects followed and what is transient tried
+// again. What reads a file from afar, in parts or as a whole, goes through this.
+#pragma once
+
+#include "sources/curl.h"
+
+namespace berth::sources {
+
+struct HttpRetries {
+  int count = 3;                                          // attempts after the first
+  Duration first_pause = std::chrono::milliseconds(500);  // doubles each time; less a random part
+  // Also of what a server asks for by Retry-After; where that is longer, there is no other attempt.
+  Duration longest_pause = std::chrono::seconds(20);
+};
+
+struct HttpOptions {
+  HttpDeadlines deadlines;
+  Duration total = std::chrono::minutes(2);  // of all requests of the client, from its opening
+  HttpRetries retries;
+  // Sent to the address's own server only, never where a redirect leads to another; never in a
+  // message. Empty: none.
+  std::string bearer_token;
+  Bytes traffic_limit = 64_MiB;  // of all that comes in, failed attempts and heads included
+  std::stop_token stop;          // ends a request within about a second
+};
+
+inline constexpr int kMaxRedirects = 5;
+
+// Not thread-safe; blocks.
+class HttpClient {
+ public:
+  // Does not ask anything yet. Fails with invalid_parameter where the token can not be sent.
+  static Result<HttpClient> open(Address address, HttpOptions options);
+
+  // A GET with these fields ("Range: bytes=0-9"), its body to `sink`. Gives the heads of answers
+  // 2xx, and of 412 and 416, whose bodies are dropped; all others are errors:
+  // unauthenticated (401), permission_denied (403), not_found (404, 410), unavailable (429, 5xx, no
+  // connection), timeout, cancelled, too_large (the traffic), io (TLS), corrupt or unsupported
+  // (what no sane server says), and what `sink` fails with. Connection failures, 429 and 5xx are
+  // tried again first. No message holds the address's query or the token.
+  Result<HttpHead> get(const std::vector<std::string>& fields, HttpSink& sink);
+
+  // The server that answered last.
+  [[nodiscard]] const std::string& host() const { return place_.host; }
+  [[nodiscard]] Bytes traffic() const { return curl_.received(); }
+  [[nodiscard]] const HttpOptions& options() const { return options_; }
+
+ private:
+  HttpClient(CurlHandle curl, Address address, HttpOptions options);
+
+  HttpResult<HttpHead> attempt(const std::vector<std::string>& fields, HttpSink& sink);
+  HttpResult<HttpHead> follow(const std::vector<std::string>& fields, HttpSink& sink);
+  HttpResult<HttpHead> ask(const Address& place, std::vector<std::string> fields, HttpSink& sink);
+
+  CurlHandle curl_;
+  Address address_;
+  Address place_;  // where redirects led the last time
+  HttpOptions options_;
+  SteadyTime end_;
+};
+
+}  // namespace berth::sources
