@@ -125,7 +125,9 @@ Result<std::vector<LayerKind>> hybrid_kinds(const ConfigKeys& keys, std::uint32_
     return one_in(*interval, *interval - 1, LayerKind::recurrent, layers);
   }
   std::vector<LayerKind> kinds;
-  if (const auto* indices = keys.array("attn_layer_indices")) {
+  const auto* indices = keys.array("attn_layer_indices");          // Bamba
+  if (indices == nullptr) indices = keys.array("full_attn_idxs");  // the first of LFM2
+  if (indices != nullptr) {
     kinds.assign(layers, LayerKind::recurrent);
     for (const auto& index : *indices) {
       const auto layer = whole_number(index);
@@ -163,7 +165,10 @@ Result<std::vector<LayerKind>> windowed_kinds(const ConfigKeys& keys, std::uint3
 }
 
 Result<std::uint32_t> window_of(const ConfigKeys& keys, const ConfigDefaults& defaults) {
-  if (!keys.flag("use_sliding_window", true)) return 0;
+  // The classes of Qwen and SmolLM have it off where nothing says.
+  const std::string type = keys.text("model_type");
+  const bool usual = !type.starts_with("qwen") && type != "smollm3";
+  if (!keys.flag("use_sliding_window", usual)) return 0;
   BERTH_TRY(const auto chunk, keys.number("attention_chunk_size"));
   BERTH_TRY(const auto window, keys.number("sliding_window"));
   if (window) return *window;
@@ -239,9 +244,12 @@ Result<std::uint64_t> state_elements(const ConfigKeys& keys, std::uint32_t hidde
     const auto heads = size({"mamba_n_heads", "n_mamba_heads", "mamba_num_heads", "num_heads"});
     const auto length = size({"mamba_d_head", "mamba_headdim", "mamba_head_dim", "head_dim"});
     const auto expand = size({"mamba_expand", "expand"}, 2);
-    const bool second = heads != 0 && length != 0 && type != "mamba" && type != "falcon_mamba";
+    const bool first = type == "mamba" || type == "falcon_mamba";
+    const bool second = heads != 0 && length != 0 && !first;
     const auto by_heads = second ? heads * length : expand * hidden;
-    const auto inner = size({"mamba_d_ssm", "intermediate_size_mamba"}, by_heads);
+    // Falcon-Mamba's "expand" is not the truth, this is (transformers, FalconMambaConfig).
+    const auto by_width = first ? size({"intermediate_size"}, by_heads) : by_heads;
+    const auto inner = size({"mamba_d_ssm", "intermediate_size_mamba"}, by_width);
     const auto groups = second ? size({"mamba_n_groups", "mamba_ngroups", "n_groups"}, 1) : 0;
     elements = steps * (inner + 2 * groups * state) + inner * state;
     if (state == 0) elements = 0;
@@ -270,19 +278,36 @@ Result<std::uint32_t> kv_heads_of(const ConfigKeys& keys, std::uint32_t heads,
   return defaults.kv_heads != 0 && !keys.has("num_attention_heads") ? defaults.kv_heads : heads;
 }
 
+// What vLLM's indexer of DeepSeek V3.2 keeps of a token, in elements of 16 bits: `length` of 8
+// bits, with a scale of 32 bits for each 128 (deepseek_v2.py, DeepseekV32IndexerCache).
+std::uint64_t indexer_elements(std::uint64_t length) {
+  constexpr std::uint64_t kBlock = 128;
+  return (length + length / kBlock * 4 + 1) / 2;
+}
+
+// One vector a layer for all heads, or, where vLLM does not know it for latent attention, whole
+// keys of two parts, and values padded to them.
+Result<bool> set_latent_lengths(const ConfigKeys& keys, model::AttentionShape& shape) {
+  Sizes size(keys);
+  const auto rank = size({"kv_lora_rank"});
+  const auto rope = size({"qk_rope_head_dim"});
+  const auto plain = size({"qk_nope_head_dim"});
+  const auto index = size({"index_head_dim"});
+  if (size.error()) return fail(Error(*size.error()));
+  if (rank != 0 && contains(kLatent, keys.text("model_type"))) {
+    shape.latent = true;
+    shape.key_length = static_cast<std::uint32_t>(rank + rope + indexer_elements(index));
+    return true;
+  }
+  if (rank == 0 || rope + plain == 0) return false;
+  shape.key_length = shape.value_length = static_cast<std::uint32_t>(rope + plain);
+  return true;
+}
+
 Result<void> set_lengths(const ConfigKeys& keys, std::uint32_t hidden,
                          const ConfigDefaults& defaults, model::AttentionShape& shape) {
-  BERTH_TRY(const auto rank, keys.number("kv_lora_rank"));
-  BERTH_TRY(const auto rope, keys.number("qk_rope_head_dim", 0));
-  if (rank && contains(kLatent, keys.text("model_type"))) {
-    constexpr std::uint32_t kLimit = 1U << 24;
-    if (*rank > kLimit || rope > kLimit) {
-      return fail(ErrorCode::corrupt, "{}: {} is too large", keys.place("kv_lora_rank"), *rank);
-    }
-    shape.latent = true;
-    shape.key_length = *rank + rope;
-    return {};
-  }
+  BERTH_TRY(const bool is_set, set_latent_lengths(keys, shape));
+  if (is_set) return {};
   BERTH_TRY(auto length, keys.first_number({"head_dim", "hidden_size_per_head",
                                             "attention_head_dim", "kv_channels"}));
   if (!length || *length == 0) {
@@ -339,6 +364,7 @@ Result<ConfigCaches> config_caches(const ConfigKeys& keys, std::uint32_t layers,
   if (contains(kUnread, type) || keys.has("compress_ratios")) {
     caches.unknown = fmt::format("its caches follow rules of \"{}\" alone", printable(type));
   }
+  if (keys.has("cross_attention_layers")) caches.unknown = "it has a cache for its images as well";
   if (keys.flag("is_encoder_decoder")) caches.unknown = "it has a cache for its encoder as well";
   BERTH_CHECK(set_kv_heads(keys, kinds.layers, defaults, shape));
   for (const auto kind : kinds.layers) shape.windowed.push_back(kind == LayerKind::windowed);

@@ -154,6 +154,10 @@ Result<std::uint32_t> derived_context(const ConfigKeys& language, const ConfigKe
   }
   apply_ropes(language, length);
   if (encoder != nullptr) length = encoder->real("max_seq_length").value_or(length);
+  // vLLM keeps to what it was trained for, unless told (models/config.py, NomicBertModelConfig).
+  if (language.text("model_type") == "nomic_bert") {
+    length = std::min(length, language.real("max_trained_positions").value_or(kDefaultContext));
+  }
   if (length < 0 || length > std::numeric_limits<std::uint32_t>::max()) {
     return fail(ErrorCode::corrupt, "{}: a context of {} tokens is impossible",
                 language.place("max_position_embeddings"), length);

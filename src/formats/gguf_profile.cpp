@@ -232,6 +232,10 @@ Result<model::ModelProfile> profile_of(const std::vector<GgufPart>& parts) {
     BERTH_CHECK(add_text_model(parts, Hyperparameters(metadata, profile.architecture), profile));
   }
   profile.category = category_of(parts, profile.architecture, profile.pooling);
+  if (profile.layer_count != 0) profile.inputs = {model::Modality::text};
+  if (profile.layer_count != 0 && profile.category == model::Category::llm) {
+    profile.outputs = {model::Modality::text};
+  }
   BERTH_CHECK(add_tensors(parts, profile));
   return profile;
 }

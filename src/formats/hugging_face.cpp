@@ -69,6 +69,19 @@ bool has_any(const ConfigKeys& config, std::initializer_list<std::string_view> k
   return std::ranges::any_of(keys, [&](std::string_view key) { return config.has(key); });
 }
 
+// Whether it reads videos. Two families have no token for that in their configuration; vLLM goes by
+// what these go by (its table of supported multimodal models).
+bool watches(const ConfigKeys& keys) {
+  if (has_any(keys, {"video_token_id", "video_token_index"})) return true;
+  const std::string type = keys.text("model_type");
+  if (type == "internvl_chat") {
+    return language_keys(keys).text("model_type").starts_with("qwen");
+  }
+  constexpr double kFirstToWatch = 2.6;
+  return (type == "minicpmv" || type == "minicpmo") &&
+         keys.real("version").value_or(0) >= kFirstToWatch;
+}
+
 void set_modalities(const ConfigKeys& config, model::ModelProfile& profile) {
   using model::Modality;
   const auto thinker = config.inside("thinker_config");
@@ -77,13 +90,13 @@ void set_modalities(const ConfigKeys& config, model::ModelProfile& profile) {
     profile.inputs = {Modality::audio};
   } else {
     profile.inputs = {Modality::text};
+    const auto embedding = keys.inside("embd_layer");  // Phi-4 multimodal
     if (has_any(keys, {"vision_config", "visual", "mm_vision_tower", "vision_tower",
-                       "img_processor", "vision_encoder", "vit_config"})) {
+                       "img_processor", "vision_encoder", "vit_config"}) ||
+        (embedding && embedding->has("image_embd_layer"))) {
       profile.inputs.push_back(Modality::image);
     }
-    if (has_any(keys, {"video_token_id", "video_token_index"})) {
-      profile.inputs.push_back(Modality::video);
-    }
+    if (watches(keys)) profile.inputs.push_back(Modality::video);
     if (has_any(keys, {"audio_config", "audio_processor", "audio_encoder"})) {
       profile.inputs.push_back(Modality::audio);
     }
@@ -119,8 +132,9 @@ Result<model::Category> category_of(const FileSet& files, const ConfigKeys& conf
   // The layout of sentence-transformers.
   if (files.contains("modules.json")) return Category::embedding;
   if (is_encoder_type(type) || ends("Model") || ends("ForMaskedLM")) {
-    const bool chats = ends("ChatModel") || architecture == "ChatGLMModel" ||
-                       architecture == "AquilaModel" || ends("LMHeadModel");
+    const bool chats = ends("ChatModel") || ends("LMHeadModel") || ends("OmniModel") ||
+                       architecture == "ChatGLMModel" || architecture == "AquilaModel" ||
+                       architecture == "UltravoxModel";
     if (!chats) return Category::embedding;
   }
   return Category::llm;
@@ -177,22 +191,19 @@ Result<Quantisation> quantisation_of(const FileSet& files, const ConfigKeys& con
   return Quantisation{};
 }
 
-Result<void> add_shape(const ConfigKeys& keys, model::ModelProfile& profile) {
-  const auto defaults = config_defaults(keys.text("model_type"));
-  BERTH_TRY(const auto layers, keys.first_number({"num_hidden_layers", "n_layer", "n_layers",
-                                                  "num_layers", "decoder_layers"}));
-  profile.layer_count = layers.value_or(defaults.layers);
-  if (profile.layer_count > kMaxLayers) {
-    return fail(ErrorCode::corrupt, "{}: {} layers are more than {}",
-                keys.place("num_hidden_layers"), profile.layer_count, kMaxLayers);
+// Of layers of different widths the widest.
+Result<std::uint32_t> feed_forward_of(const ConfigKeys& keys, const ConfigDefaults& defaults) {
+  if (const auto* list = keys.array("intermediate_size")) {  // Gemma 3n
+    std::uint32_t widest = 0;
+    for (const auto& width : *list) widest = std::max(widest, whole_number(width).value_or(0));
+    return widest;
   }
-  BERTH_TRY(const auto hidden, keys.first_number({"hidden_size", "n_embd", "d_model", "dim"}));
-  profile.embedding_length = hidden.value_or(defaults.hidden);
-  BERTH_TRY(const auto feed_forward,
+  BERTH_TRY(const auto found,
             keys.first_number({"intermediate_size", "n_inner", "ffn_hidden_size", "d_ff"}));
-  profile.feed_forward_length = feed_forward.value_or(defaults.feed_forward);
-  BERTH_TRY(const auto vocabulary, keys.first_number({"vocab_size", "padded_vocab_size"}));
-  profile.vocabulary = vocabulary.value_or(defaults.vocabulary);
+  return found.value_or(defaults.feed_forward);
+}
+
+Result<void> add_experts(const ConfigKeys& keys, model::ModelProfile& profile) {
   // Some models give a list, one a modality, all alike.
   if (const auto* list = keys.array("moe_num_experts"); list != nullptr && !list->empty()) {
     profile.experts = whole_number(list->front()).value_or(0);
@@ -207,6 +218,26 @@ Result<void> add_shape(const ConfigKeys& keys, model::ModelProfile& profile) {
                                  "moe_topk", "moe_top_k", "moe_k"}));
     profile.experts_used = used.value_or(0);
   }
+  return {};
+}
+
+Result<void> add_shape(const ConfigKeys& keys, model::ModelProfile& profile) {
+  const auto defaults = config_defaults(keys.text("model_type"));
+  BERTH_TRY(const auto layers, keys.first_number({"num_hidden_layers", "n_layer", "n_layers",
+                                                  "num_layers", "decoder_layers"}));
+  profile.layer_count = layers.value_or(defaults.layers);
+  if (profile.layer_count > kMaxLayers) {
+    return fail(ErrorCode::corrupt, "{}: {} layers are more than {}",
+                keys.place("num_hidden_layers"), profile.layer_count, kMaxLayers);
+  }
+  BERTH_TRY(const auto hidden,
+            keys.first_number({"hidden_size", "n_embd", "n_embed", "d_model", "dim"}));
+  profile.embedding_length = hidden.value_or(defaults.hidden);
+  BERTH_TRY(profile.feed_forward_length, feed_forward_of(keys, defaults));
+  BERTH_TRY(const auto vocabulary, keys.first_number({"vocab_size", "padded_vocab_size"}));
+  profile.vocabulary = vocabulary.value_or(defaults.vocabulary);
+  const auto inside = keys.inside("ffn_config");  // DBRX
+  BERTH_CHECK(add_experts(inside && !keys.has("num_experts") ? *inside : keys, profile));
   BERTH_TRY(auto caches, config_caches(keys, profile.layer_count, profile.embedding_length));
   profile.attention = std::move(caches.shapes.attention);
   profile.recurrent = std::move(caches.shapes.recurrent);
@@ -254,6 +285,15 @@ Result<void> add_weights(const FileSet& files, const ConfigKeys& config,
   return {};
 }
 
+// A window that no text is long enough for: the layers see all, and their cache grows with it.
+void drop_idle_window(model::ModelProfile& profile) {
+  auto& attention = profile.attention;
+  const bool is_other = attention.windowed_key_length != 0;  // keys of such layers are shorter
+  if (is_other || attention.sliding_window < profile.context_length) return;
+  attention.sliding_window = 0;
+  attention.windowed.clear();
+}
+
 Result<void> add_context(const FileSet& files, const ConfigKeys& config,
                          model::ModelProfile& profile) {
   const ConfigKeys language = language_keys(config);
@@ -273,6 +313,7 @@ Result<void> add_context(const FileSet& files, const ConfigKeys& config,
   BERTH_TRY(profile.context_length,
             derived_context(language, pools && tokenizer_keys ? &*tokenizer_keys : nullptr,
                             encoder_keys ? &*encoder_keys : nullptr));
+  drop_idle_window(profile);
   return {};
 }
 

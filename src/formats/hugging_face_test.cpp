@@ -246,6 +246,125 @@ TEST(HuggingFace, AnEncoderKeepsNoCacheAndHasItsOwnLimit) {
   EXPECT_EQ(elements_per_token(profile), 0U);
 }
 
+TEST(HuggingFace, WholeKeysWhereLatentAttentionIsNotServed) {
+  const auto profile = profile_config(
+      R"({"architectures": ["MiniCPM3ForCausalLM"], "model_type": "minicpm3", "hidden_size": 2560,
+          "num_hidden_layers": 2, "num_attention_heads": 40, "kv_lora_rank": 256,
+          "qk_nope_head_dim": 64, "qk_rope_head_dim": 32})");
+  EXPECT_FALSE(profile.attention.latent);
+  EXPECT_EQ(elements_per_token(profile), 2U * 40 * (96 + 96));
+}
+
+TEST(HuggingFace, CountsWhatAnIndexerKeeps) {
+  const auto profile = profile_config(
+      R"({"architectures": ["DeepseekV32ForCausalLM"], "model_type": "deepseek_v32",
+          "hidden_size": 7168, "num_hidden_layers": 1, "num_attention_heads": 128,
+          "kv_lora_rank": 512, "qk_rope_head_dim": 64, "index_head_dim": 128})");
+  EXPECT_EQ(elements_per_token(profile) * 2, 2U * (512 + 64) + 128 + 4);
+}
+
+TEST(HuggingFace, AWindowAsLongAsTheContextIsNone) {
+  const auto profile = profile_config(
+      R"({"architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "hidden_size": 3072,
+          "num_hidden_layers": 1, "num_attention_heads": 32, "max_position_embeddings": 131072,
+          "sliding_window": 131072})");
+  EXPECT_EQ(profile.attention.sliding_window, 0U);
+  EXPECT_EQ(elements_per_token(profile), 32U * 192);
+}
+
+TEST(HuggingFace, QwenHasNoWindowUnlessItSaysSo) {
+  const std::string config = R"({"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2",
+    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "sliding_window": 8,
+    "max_window_layers": 1)";
+  EXPECT_EQ(profile_config(config + "}").attention.sliding_window, 0U);
+  EXPECT_EQ(profile_config(config + R"(, "use_sliding_window": true})").attention.sliding_window,
+            8U);
+}
+
+TEST(HuggingFace, ReadsTheStateOfAMambaByItsWidth) {
+  const std::string config = R"({"architectures": ["FalconMambaForCausalLM"],
+    "model_type": "falcon_mamba", "hidden_size": 4096, "num_hidden_layers": 1, "expand": 16,
+    "state_size": 16, "conv_kernel": 4)";
+  EXPECT_EQ(profile_config(config + "}").recurrent.state_elements, 16U * 4096 * (3 + 16));
+  EXPECT_EQ(profile_config(config + R"(, "intermediate_size": 8192})").recurrent.state_elements,
+            8192U * (3 + 16));
+}
+
+TEST(HuggingFace, ReadsAttentionLayersByIndex) {
+  const auto profile = profile_config(
+      R"({"architectures": ["Lfm2ForCausalLM"], "model_type": "lfm2", "hidden_size": 1024,
+          "num_hidden_layers": 4, "num_attention_heads": 16, "num_key_value_heads": 8,
+          "conv_L_cache": 3, "full_attn_idxs": [1, 3]})");
+  EXPECT_THAT(profile.attention.kv_heads, ElementsAre(0U, 8U, 0U, 8U));
+  EXPECT_EQ(profile.recurrent.state_elements, 2048U);
+}
+
+TEST(HuggingFace, DoesNotGuessACacheForImages) {
+  const auto profile = profile_config(
+      R"({"architectures": ["MllamaForConditionalGeneration"], "model_type": "mllama",
+          "text_config": {"model_type": "mllama_text_model", "num_hidden_layers": 5,
+            "cross_attention_layers": [3], "hidden_size": 64, "num_attention_heads": 2}})");
+  EXPECT_THAT(profile.unknown_cache, HasSubstr("images"));
+}
+
+TEST(HuggingFace, ReadsExpertsAndWidthsWhereOthersPutThem) {
+  const auto dbrx = profile_config(
+      R"({"architectures": ["DbrxForCausalLM"], "model_type": "dbrx", "d_model": 6144,
+          "n_layers": 2, "n_heads": 48, "attn_config": {"kv_n_heads": 8},
+          "ffn_config": {"moe_num_experts": 16, "moe_top_k": 4}})");
+  EXPECT_EQ(dbrx.experts, 16U);
+  EXPECT_EQ(dbrx.experts_used, 4U);
+  const auto bloom = profile_config(
+      R"({"architectures": ["BloomForCausalLM"], "model_type": "bloom", "n_embed": 4096,
+          "n_layer": 2, "num_attention_heads": 32})");
+  EXPECT_EQ(bloom.embedding_length, 4096U);
+  EXPECT_EQ(bloom.attention.key_length, 128U);
+  const auto gemma = profile_config(
+      R"({"architectures": ["Gemma3nForCausalLM"], "model_type": "gemma3n_text",
+          "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": [128, 256]})");
+  EXPECT_EQ(gemma.feed_forward_length, 256U);
+}
+
+TEST(HuggingFace, KnowsWhoChatsAndWhoWatches) {
+  const auto omni = profile_config(
+      R"({"architectures": ["Qwen2_5OmniModel"], "model_type": "qwen2_5_omni",
+          "thinker_config": {"text_config": {"model_type": "qwen2_5_omni_text"},
+            "audio_config": {}, "vision_config": {}, "video_token_index": 1}})");
+  EXPECT_EQ(omni.category, Category::llm);
+  EXPECT_THAT(omni.inputs,
+              ElementsAre(Modality::text, Modality::image, Modality::video, Modality::audio));
+  const auto phi = profile_config(
+      R"({"architectures": ["Phi4MMForCausalLM"], "model_type": "phi4mm", "img_processor": null,
+          "audio_processor": {}, "embd_layer": {"image_embd_layer": {}}})");
+  EXPECT_THAT(phi.inputs, ElementsAre(Modality::text, Modality::image, Modality::audio));
+  const auto intern = [](const std::string& language) {
+    return profile_config(
+               R"({"architectures": ["InternVLChatModel"], "model_type": "internvl_chat",
+                   "vision_config": {}, "llm_config": {"model_type": ")" +
+               language + R"("}})")
+        .inputs;
+  };
+  EXPECT_THAT(intern("internlm2"), ElementsAre(Modality::text, Modality::image));
+  EXPECT_THAT(intern("qwen2"), ElementsAre(Modality::text, Modality::image, Modality::video));
+  const auto mini = [](const std::string& version) {
+    return profile_config(
+               R"({"architectures": ["MiniCPMV"], "model_type": "minicpmv", "vision_config": {},
+                   "version": )" +
+               version + "}")
+        .inputs;
+  };
+  EXPECT_THAT(mini("2.5"), ElementsAre(Modality::text, Modality::image));
+  EXPECT_THAT(mini("2.6"), ElementsAre(Modality::text, Modality::image, Modality::video));
+}
+
+TEST(HuggingFace, KeepsNomicToWhatItWasTrainedFor) {
+  const auto profile = profile_config(
+      R"({"architectures": ["NomicBertModel"], "model_type": "nomic_bert", "n_embd": 768,
+          "n_layer": 12, "n_head": 12, "n_positions": 8192, "max_trained_positions": 2048})",
+      {{"sentence_bert_config.json", R"({"max_seq_length": 8192})"}});
+  EXPECT_EQ(profile.context_length, 2048U);
+}
+
 TEST(HuggingFace, SeesAChatTemplateWhereverItIs) {
   EXPECT_FALSE(profile_config(kLlama31).has_chat_template);
   EXPECT_TRUE(profile_config(kLlama31, {{"tokenizer_config.json", R"({"chat_template": "x"})"}})

@@ -61,6 +61,8 @@ TEST(GgufProfile, SaysWhatTheModelIs) {
   EXPECT_EQ(model->vocabulary, 32U);
   EXPECT_EQ(model->experts, 0U);
   EXPECT_TRUE(model->has_chat_template);
+  EXPECT_THAT(model->inputs, ElementsAre(model::Modality::text));
+  EXPECT_THAT(model->outputs, ElementsAre(model::Modality::text));
   EXPECT_EQ(model->attention.heads, 8U);
   EXPECT_THAT(model->attention.kv_heads, ElementsAre(2, 2));
   EXPECT_EQ(model->attention.key_length, 16U);

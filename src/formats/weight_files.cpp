@@ -70,13 +70,18 @@ bool is_aside(std::string_view name) {
   return std::ranges::any_of(kAside, [&](std::string_view word) { return name.starts_with(word); });
 }
 
-// "model.fp16.safetensors" is a copy of model.safetensors in another type.
+// "model.fp16.safetensors" is a copy of model.safetensors in another type, and so is
+// "model.fp32-00001-of-00002.safetensors".
 bool is_variant(std::string_view name, const std::set<std::string_view>& names) {
   for (const std::string_view word : {".fp16", ".bf16", ".fp32", ".non_ema", ".ema"}) {
     const auto at = name.find(word);
     if (at == std::string_view::npos) continue;
-    const auto plain = std::string(name.substr(0, at)) + std::string(name.substr(at + word.size()));
-    if (names.contains(plain)) return true;
+    const std::string stem(name.substr(0, at));
+    const std::string extension(name.substr(name.rfind('.')));
+    if (names.contains(stem + std::string(name.substr(at + word.size()))) ||
+        names.contains(stem + extension)) {
+      return true;
+    }
   }
   return false;
 }

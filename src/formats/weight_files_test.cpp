@@ -37,6 +37,11 @@ TEST(FindWeights, CountsNoCopies) {
   EXPECT_THAT(found_in({{"model.safetensors", ""}, {"model.fp16.safetensors", ""}}),
               ElementsAre("model.safetensors"));
   EXPECT_THAT(found_in({{"model.fp16.safetensors", ""}}), ElementsAre("model.fp16.safetensors"));
+  // openai/whisper-large-v3 has its copy in parts.
+  EXPECT_THAT(found_in({{"model.safetensors", ""},
+                        {"model.fp32-00001-of-00002.safetensors", ""},
+                        {"model.fp32-00002-of-00002.safetensors", ""}}),
+              ElementsAre("model.safetensors"));
   EXPECT_THAT(found_in({{"consolidated.safetensors", ""}, {"params.json", "{}"}}),
               ElementsAre("consolidated.safetensors"));
 }
