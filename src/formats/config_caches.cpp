@@ -244,8 +244,8 @@ Result<std::uint64_t> state_elements(const ConfigKeys& keys, std::uint32_t hidde
     const auto heads = size({"mamba_n_heads", "n_mamba_heads", "mamba_num_heads", "num_heads"});
     const auto length = size({"mamba_d_head", "mamba_headdim", "mamba_head_dim", "head_dim"});
     const auto expand = size({"mamba_expand", "expand"}, 2);
-    const bool first = type == "mamba" || type == "falcon_mamba";
-    const bool second = heads != 0 && length != 0 && !first;
+    const bool second = heads != 0 && length != 0;
+    const bool first = !second && (type == "mamba" || type == "falcon_mamba");
     const auto by_heads = second ? heads * length : expand * hidden;
     // Falcon-Mamba's "expand" is not the truth, this is (transformers, FalconMambaConfig).
     const auto by_width = first ? size({"intermediate_size"}, by_heads) : by_heads;
@@ -367,6 +367,7 @@ Result<ConfigCaches> config_caches(const ConfigKeys& keys, std::uint32_t layers,
   if (keys.has("cross_attention_layers")) caches.unknown = "it has a cache for its images as well";
   if (keys.flag("is_encoder_decoder")) caches.unknown = "it has a cache for its encoder as well";
   BERTH_CHECK(set_kv_heads(keys, kinds.layers, defaults, shape));
+  shape.windowed.reserve(layers);
   for (const auto kind : kinds.layers) shape.windowed.push_back(kind == LayerKind::windowed);
   if (window == 0 || std::ranges::find(shape.windowed, true) == shape.windowed.end()) {
     shape.windowed.clear();
@@ -374,6 +375,7 @@ Result<ConfigCaches> config_caches(const ConfigKeys& keys, std::uint32_t layers,
     shape.sliding_window = window;
   }
   std::vector<bool> recurrent;
+  recurrent.reserve(layers);
   for (const auto kind : kinds.layers) {
     recurrent.push_back(kind == LayerKind::recurrent || kind == LayerKind::beside);
   }

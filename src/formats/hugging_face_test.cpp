@@ -106,6 +106,17 @@ TEST(HuggingFace, TakesFromTheClassWhatANestedConfigLeavesOut) {
   EXPECT_THAT(profile.inputs, ElementsAre(Modality::text, Modality::image));
 }
 
+TEST(HuggingFace, TakesTheWindowAndItsLayersFromTheClass) {
+  const auto profile = profile_config(
+      R"({"architectures": ["AyaVisionForConditionalGeneration"], "model_type": "aya_vision",
+          "text_config": {"model_type": "cohere2", "num_hidden_layers": 8}, "vision_config": {}})");
+  EXPECT_EQ(profile.context_length, 8192U);
+  EXPECT_EQ(profile.attention.heads, 64U);
+  EXPECT_EQ(profile.attention.sliding_window, 4096U);
+  EXPECT_EQ(std::ranges::count(profile.attention.windowed, false), 2) << "every fourth of 8";
+  EXPECT_EQ(elements_per_token(profile), 2U * 64 * 256);
+}
+
 TEST(HuggingFace, ReadsWhichLayersAttendThroughAWindow) {
   const auto profile = profile_config(
       R"({"architectures": ["GptOssForCausalLM"], "model_type": "gpt_oss", "hidden_size": 2880,
@@ -288,6 +299,15 @@ TEST(HuggingFace, ReadsTheStateOfAMambaByItsWidth) {
   EXPECT_EQ(profile_config(config + "}").recurrent.state_elements, 16U * 4096 * (3 + 16));
   EXPECT_EQ(profile_config(config + R"(, "intermediate_size": 8192})").recurrent.state_elements,
             8192U * (3 + 16));
+}
+
+// Mamba-Codestral calls itself "mamba" in one of its two configurations, and is one of the second.
+TEST(HuggingFace, AMambaWithHeadsIsOfTheSecondKind) {
+  const auto profile = profile_config(
+      R"({"architectures": ["Mamba2ForCausalLM"], "model_type": "mamba", "hidden_size": 4096,
+          "num_hidden_layers": 1, "num_heads": 128, "head_dim": 64, "n_groups": 8,
+          "state_size": 128, "conv_kernel": 4, "intermediate_size": 8192})");
+  EXPECT_EQ(profile.recurrent.state_elements, 3U * (8192 + 2 * 8 * 128) + 128U * 64 * 128);
 }
 
 TEST(HuggingFace, ReadsAttentionLayersByIndex) {

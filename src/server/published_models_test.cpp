@@ -174,7 +174,7 @@ void expect_weights(const ExpectedModel& expected, const model::ModelProfile& pr
 
 void expect_model(const ExpectedModel& expected, const model::ModelProfile& profile) {
   std::vector<std::string> parts;
-  for (const auto& part : profile.parts) parts.push_back(part.name);
+  std::ranges::transform(profile.parts, std::back_inserter(parts), &model::ModelPart::name);
   EXPECT_EQ(enum_name(profile.category), enum_name(expected.category));
   EXPECT_EQ(backend_of(profile), expected.backend);
   EXPECT_EQ(profile.context_length, expected.context);
