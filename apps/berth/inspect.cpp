@@ -80,7 +80,7 @@ bool is_about_the_server(const Error& error, const InspectRequest& request) {
 
 Result<Inspection> ask_server(const CommonOptions& common, const InspectRequest& request) {
   BERTH_TRY(const auto client, ApiClient::connect(common));
-  BERTH_TRY(const auto answer, client.post("/api/v1/inspect", to_json(request), kPatience));
+  BERTH_TRY(const auto answer, client.post("/api/v1/evaluate", to_json(request), kPatience));
   return read_answer<Inspection>(answer);
 }
 
@@ -92,6 +92,7 @@ Result<Told> inspect(const CommonOptions& common, const InspectFlags& flags) {
                          .parameters = common.engine_flags,
                          .context = flags.context,
                          .slots = flags.slots};
+  request.devices.reserve(flags.devices.size());
   for (const auto& device : flags.devices) {
     auto memory = parse_bytes(device);
     if (!memory) return fail(std::move(memory).error().context("--devices").with_field("devices"));
@@ -256,6 +257,7 @@ void print_needs(const Inspection& found) {
 
 void print_fit(const server::DeviceFit& fit) {
   std::vector<std::string> sizes;
+  sizes.reserve(fit.devices.size());
   for (const auto size : fit.devices) sizes.push_back(to_string(size));
   fmt::print("\nOn {}: ", fmt::join(sizes, ", "));
   const auto& layers = fit.claim.layers;
@@ -268,6 +270,7 @@ void print_fit(const server::DeviceFit& fit) {
   }
   fmt::print("\n");
   std::vector<NeedRow> rows;
+  rows.reserve(fit.claim.devices.size());
   for (const auto& claim : fit.claim.devices) rows.push_back(need_row(claim.device, claim));
   if (!rows.empty()) print_table(rows);
   for (const auto& reason : fit.reasons) fmt::print("{}\n", printable(reason));

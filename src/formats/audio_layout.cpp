@@ -2,6 +2,7 @@
 
 #include "formats/ctranslate2.h"
 #include "formats/cursor.h"
+#include "formats/known_audio.h"
 #include "formats/layout_files.h"
 #include "formats/weight_files.h"
 
@@ -283,9 +284,8 @@ Result<std::optional<ModelProfile>> profile_dia(const FileSet& files, const json
   return profile;
 }
 
-}  // namespace
-
-Result<std::optional<ModelProfile>> profile_audio(const FileSet& files) {
+// The first layout that the files have, in vox-box's own order.
+Result<std::optional<ModelProfile>> read_layout(const FileSet& files) {
   for (const auto& read : {profile_cosyvoice, profile_faster_whisper, profile_funasr}) {
     BERTH_TRY(auto profile, read(files));
     if (profile) return profile;
@@ -297,6 +297,16 @@ Result<std::optional<ModelProfile>> profile_audio(const FileSet& files) {
     if (profile) return profile;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::optional<ModelProfile>> profile_audio(const FileSet& files) {
+  BERTH_TRY(auto profile, read_layout(files));
+  if (profile) {
+    if (const auto* known = find_known_audio(*profile)) profile->name = known->name;
+  }
+  return profile;
 }
 
 }  // namespace berth::formats

@@ -16,6 +16,8 @@ namespace berth::formats {
 // model_type is the concrete architecture of a FunASR model ("SenseVoiceSmall"); a Whisper's
 // vocabulary tells whether it knows more than English (51,864 tokens are English only).
 //
+// One of the table in known_audio.h gets its published name, whatever its folder is called.
+//
 // Fails with not_found where the layout is certain and a file that vox-box needs is missing, with
 // corrupt where a file that decides is broken, with too_large, permission_denied or io; names the
 // file.

@@ -54,7 +54,7 @@ Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& re
 }  // namespace
 
 void add_inspect_routes(net::Router& router, ServerContext& context) {
-  add_route(router, context, RouteAccess::admin, "POST", "/api/v1/inspect", inspect_model,
+  add_route(router, context, RouteAccess::admin, "POST", "/api/v1/evaluate", inspect_model,
             {.summary = "What a model is, what it needs and which backend fits; changes nothing",
              .tag = "models",
              .request = net::body<InspectRequest>(SchemaUse::input),

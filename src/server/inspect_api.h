@@ -1,4 +1,4 @@
-// POST /api/v1/inspect: what a model is, read by a worker that has its files, or
+// POST /api/v1/evaluate: what a model is, read by a worker that has its files, or
 // by the server where it is at a web address.
 #pragma once
 

@@ -95,7 +95,7 @@ def test_flags_and_backends_are_checked_by_the_server_too(berth: Berth, tiny_fil
     assert "--port" in run.stderr
     assert berth.cli("inspect", tiny_file, "--backend", "none", check=False).returncode != 0
     for source in ("relative.gguf", ""):
-        answer = berth.http("POST", "/api/v1/inspect", json={"source": source})
+        answer = berth.http("POST", "/api/v1/evaluate", json={"source": source})
         assert answer.status_code == 400 and answer.json()["error"]["param"] == "source"
 
 

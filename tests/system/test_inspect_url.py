@@ -140,12 +140,12 @@ def test_what_is_not_there_is_told_by_the_server_once(berth: Berth, web: Web):
     assert "absent.gguf?…" in run.stderr and "no such file" in run.stderr
     assert "secret" not in run.stderr
     assert web.asked == ["/absent.gguf?sign=secret"]
-    answer = berth.http("POST", "/api/v1/inspect", json={"source": web.url("/absent.gguf")})
+    answer = berth.http("POST", "/api/v1/evaluate", json={"source": web.url("/absent.gguf")})
     assert answer.status_code == 404 and answer.json()["error"]["param"] == "source"
 
 
 def test_only_admins_may_ask(berth: Berth, web: Web):
-    answer = berth.http("POST", "/api/v1/inspect", key="wrong",
+    answer = berth.http("POST", "/api/v1/evaluate", key="wrong",
                         json={"source": web.url("/tiny.gguf")})
     assert answer.status_code == 401
     assert not web.asked

@@ -50,7 +50,7 @@ def test_it_tells_of_every_part_of_the_api(document: dict[str, Any]):
     assert paths >= {
         "/api/v1/models", "/api/v1/models/{name}", "/api/v1/instances", "/api/v1/instances/{name}",
         "/api/v1/instances/{name}/logs", "/api/v1/workers", "/api/v1/engines", "/api/v1/keys",
-        "/api/v1/keys/{name}", "/api/v1/events", "/api/v1/watch", "/api/v1/inspect",
+        "/api/v1/keys/{name}", "/api/v1/events", "/api/v1/watch", "/api/v1/evaluate",
         "/api/v1/server", "/api/v1/openapi.json", "/api/v1/schemas/deployment", "/health",
         "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions"}
 
@@ -98,7 +98,7 @@ def test_answers_of_changes_are_as_described(
 
     check("put", model, path, 200, body)
     check("patch", model, path, 200, {"env": {"A": "b"}, "backend": None})
-    check("post", "/api/v1/inspect", "/api/v1/inspect", 200, {"source": str(tiny_file)})
+    check("post", "/api/v1/evaluate", "/api/v1/evaluate", 200, {"source": str(tiny_file)})
     check("delete", model, path, 202)
     berth.wait_gone(name)
     check("post", "/api/v1/models", "/api/v1/models", 201, body)

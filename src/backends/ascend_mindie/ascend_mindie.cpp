@@ -95,6 +95,7 @@ Result<model::Claim> AscendMindie::estimate(const EstimateRequest& request) cons
     return fail(ErrorCode::unsupported, "MindIE computes on NPUs only");
   }
   std::vector<std::string> devices;
+  devices.reserve(request.devices.size());
   for (const auto& share : request.devices) devices.push_back(share.device);
   const auto& given = request.parameters;
   return estimate::mindie_claim(

@@ -167,6 +167,7 @@ estimate::VllmOptions options_of(const ParsedParameters& parameters, const model
 
 Result<model::Claim> Vllm::estimate(const EstimateRequest& request) const {
   std::vector<std::string> devices;
+  devices.reserve(request.devices.size());
   for (const auto& share : request.devices) devices.push_back(share.device);
   if (devices.empty()) devices.emplace_back("cpu");
   return estimate::vllm_claim(
