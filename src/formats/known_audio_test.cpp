@@ -8,9 +8,6 @@
 namespace berth::formats {
 namespace {
 
-using testing::Contains;
-using testing::IsEmpty;
-using testing::Not;
 
 TEST(KnownAudio, HasTheEighteenModelsEachOnce) {
   std::set<std::string_view> names;
