@@ -8,7 +8,6 @@
 namespace berth::formats {
 namespace {
 
-
 TEST(KnownAudio, HasTheEighteenModelsEachOnce) {
   std::set<std::string_view> names;
   for (const auto& model : known_audio_models()) names.insert(model.name);
