@@ -241,6 +241,13 @@ void print_needs(const Inspection& found) {
   fmt::print("\n");
   for (const auto& way : found.ways) {
     if (way.serving.context == 0) continue;  // of no meaning to a speech model
+    if (found.shares_cache) {
+      fmt::print(
+          "That has room for one request of up to {} tokens; what there is beyond it serves more "
+          "at a time.\n",
+          way.serving.context);
+      break;
+    }
     fmt::print(
         "{} it serves {} at a time, each of up to {} tokens; the engine keeps room for {}.\n",
         way.on == kDevice ? "On devices" : "On the CPU", counted(way.serving.slots, "request"),

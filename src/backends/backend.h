@@ -86,6 +86,7 @@ struct BackendDescriptor {
   bool several_workers = false;
   bool only_by_name = false;  // never chosen by itself
   bool startable = true;      // false: known and estimated, but this version does not start it
+  bool shares_cache = false;  // requests share one cache: a claim has room for one of them
   std::string_view context_flag = "";  // takes the tokens of one request: "--ctx-size"
   std::string_view slots_flag = "";    // takes how many requests run at the same time
   EngineApi api = {};

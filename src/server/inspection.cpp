@@ -67,6 +67,7 @@ Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile pr
   found.backend = std::string(choice.backend->descriptor().name);
   found.backend_reason = choice.reason;
   found.other_backends = choice.others;
+  found.shares_cache = choice.backend->descriptor().shares_cache;
   for (const auto platform : choice.backend->platforms(found.profile)) {
     found.platforms.emplace_back(platform);
   }

@@ -43,11 +43,12 @@ struct Inspection {
   std::vector<std::string> warnings;
   Machine machine;
   std::vector<Way> ways;
+  bool shares_cache = false;     // a way has room for one request, and more memory serves more
   std::optional<DeviceFit> fit;  // where devices were asked about
 };
 BOOST_DESCRIBE_STRUCT(Inspection, (),
                       (path, worker, profile, backend, backend_reason, other_backends, platforms,
-                       warnings, machine, ways, fit))
+                       warnings, machine, ways, shares_cache, fit))
 
 // What is asked.
 struct InspectRequest {

@@ -85,7 +85,7 @@ def test_a_person_reads_why_and_what_it_takes(berth: Berth, llama_folder: Path):
     told = berth.cli("inspect", llama_folder, "--devices", "4GiB,4GiB", "--ctx-size", "1024")
     for part in ("vllm: the model is a LlamaForCausalLM", "llama-box serves GGUF files only",
                  "ascend-mindie serves only where it is named", "On 4.0 GiB, 4.0 GiB: it fits whole",
-                 "The longest context"):
+                 "That has room for one request of up to 1024 tokens", "The longest context"):
         assert part in told.stdout
     assert "does not start vllm yet" in told.stderr
 

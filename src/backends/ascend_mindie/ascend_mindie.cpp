@@ -26,6 +26,7 @@ BackendDescriptor make_descriptor() {
       .several_workers = true,
       .only_by_name = true,
       .startable = false,
+      .shares_cache = true,
       .context_flag = "--max-seq-len",
       .slots_flag = "--max-batch-size",
       .parameters = {{.flag = "--max-seq-len",

@@ -26,6 +26,7 @@ BackendDescriptor make_descriptor() {
       .several_devices = true,
       .several_workers = true,
       .startable = false,
+      .shares_cache = true,
       .context_flag = "--max-model-len",
       .slots_flag = "--max-num-seqs",
       .parameters = {{.flag = "--max-model-len",
