@@ -3,6 +3,7 @@
 
 #include "backends/backend.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace berth::backends {
@@ -28,6 +29,20 @@ inline std::string text_of(const ParsedParameters& parameters, std::string_view 
 
 inline bool has(const ParsedParameters& parameters, std::string_view flag) {
   return parameters.find(flag) != nullptr;
+}
+
+// The context of one request where the user names none: all of the model's, at most 8192 tokens.
+inline std::uint32_t usual_context(const model::ModelProfile& profile) {
+  constexpr std::uint32_t kUsual = 8192;
+  return profile.context_length == 0 ? kUsual : std::min(profile.context_length, kUsual);
+}
+
+// The devices of a request, in order.
+inline std::vector<std::string> devices_of(const EstimateRequest& request) {
+  std::vector<std::string> devices;
+  devices.reserve(request.devices.size());
+  for (const auto& share : request.devices) devices.push_back(share.device);
+  return devices;
 }
 
 }  // namespace berth::backends

@@ -168,25 +168,6 @@ Result<model::Claim> vllm_claim(const model::ModelProfile& profile, const VllmOp
   return claim;
 }
 
-Result<std::uint32_t> vllm_longest_context(const model::ModelProfile& profile, VllmOptions options,
-                                           Bytes memory) {
-  std::uint32_t fits = 0;
-  std::uint32_t low = 1;
-  std::uint32_t high = profile.context_length / std::max(options.block, 1U);
-  while (low <= high) {
-    const std::uint32_t middle = low + (high - low) / 2;
-    options.context = middle * options.block;
-    BERTH_TRY(const auto claim, vllm_claim(profile, options, {"device"}));
-    if (claim.devices.front().total() <= memory) {
-      fits = options.context;
-      low = middle + 1;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return fits;
-}
-
 Result<void> check_tensor_parallel(const model::ModelProfile& profile, std::uint32_t ranks) {
   const std::uint32_t heads = profile.attention.heads;
   if (ranks == 0 || (heads != 0 && heads % ranks != 0)) {

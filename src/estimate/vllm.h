@@ -42,11 +42,6 @@ Result<Bytes> vllm_token_cache(const model::ModelProfile& profile, const VllmOpt
 Result<model::Claim> vllm_claim(const model::ModelProfile& profile, const VllmOptions& options,
                                 const std::vector<std::string>& devices);
 
-// The longest context that fits `memory` of each rank (already multiplied by
-// --gpu-memory-utilization), at most the profile's own; 0 where not even one block fits.
-Result<std::uint32_t> vllm_longest_context(const model::ModelProfile& profile, VllmOptions options,
-                                           Bytes memory);
-
 // Why the ranks can not share the model, as vLLM would refuse it at its start: heads, KV heads,
 // vocabulary. Fails with invalid_parameter.
 Result<void> check_tensor_parallel(const model::ModelProfile& profile, std::uint32_t ranks);

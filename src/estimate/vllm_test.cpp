@@ -112,22 +112,6 @@ TEST(VllmEstimate, RefusesToGuess) {
   EXPECT_THAT(claim.error().message, HasSubstr("layer_types"));
 }
 
-TEST(VllmEstimate, TheLongestContextFitsAndTheNextBlockDoesNot) {
-  const auto profile = llama();
-  const Bytes memory = 20_GiB;
-  const auto longest = vllm_longest_context(profile, {}, memory);
-  ASSERT_TRUE(longest);
-  ASSERT_GT(*longest, 0U);
-  ASSERT_LT(*longest, profile.context_length);
-  const auto total = [&](std::uint32_t context) {
-    return vllm_claim(profile, {.context = context}, {"cuda:0"})->devices.front().total();
-  };
-  EXPECT_LE(total(*longest), memory);
-  EXPECT_GT(total(*longest + 16), memory);
-  EXPECT_EQ(vllm_longest_context(profile, {}, 1_GiB), 0U);
-  EXPECT_EQ(vllm_longest_context(profile, {}, 900_GiB), profile.context_length);
-}
-
 TEST(VllmEstimate, FiguresOfAHostileFileDoNotOverflow) {
   auto profile = llama();
   profile.attention.kv_heads.assign(32, 0xffffffffU);

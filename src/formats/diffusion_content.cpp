@@ -1,5 +1,7 @@
 #include "formats/diffusion_content.h"
 
+#include "formats/dominating_type.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -184,8 +186,7 @@ ContentPart part_of(std::string_view name, const Group& group) {
     part.elements += tensor->elements;
     by_type[tensor->type] += tensor->bytes;
   }
-  const auto most = std::ranges::max_element(by_type, {}, [](const auto& e) { return e.second; });
-  if (most != by_type.end()) part.type = most->first;
+  part.type = dominating_type(by_type);
   return part;
 }
 

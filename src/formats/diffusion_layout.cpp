@@ -20,7 +20,6 @@ using model::ModelProfile;
 
 // A folder with more candidates is a collection, where one names the file.
 constexpr std::size_t kMostFiles = 128;
-constexpr std::size_t kListed = 8;
 // The tensor names of a pickle come before the tensors: 0.3 MiB for a Stable Diffusion.
 constexpr std::uint64_t kPickleBeginning = 4 << 20;
 
@@ -141,15 +140,12 @@ Result<FolderContents> read_contents(const FileSet& files,
 }
 
 Error several_models(const FileSet& files, const std::vector<Content>& models) {
-  std::string names;
-  for (std::size_t i = 0; i < models.size() && i < kListed; ++i) {
-    const std::string_view path = models[i].file.path;
-    names += (i == 0 ? "" : ", ") + printable(path.substr(path.rfind('/') + 1));
-  }
-  if (models.size() > kListed) names += fmt::format(" and {} more", models.size() - kListed);
+  std::vector<std::string> paths;
+  paths.reserve(models.size());
+  for (const Content& model : models) paths.push_back(model.file.path);
   return make_error(ErrorCode::invalid_parameter,
                     "{} holds {} diffusion models, name one of them: {}", files.name(),
-                    models.size(), names);
+                    models.size(), listed(paths));
 }
 
 // Puts each part that lies beside the model to it.

@@ -1,6 +1,7 @@
 #include "formats/diffusion_pipeline.h"
 
 #include "formats/cursor.h"
+#include "formats/dominating_type.h"
 #include "formats/layout_files.h"
 #include "formats/safetensors.h"
 #include "formats/weight_files.h"
@@ -121,8 +122,7 @@ Result<void> add_component(const FileSet& files, const Component& component,
   BERTH_TRY(const auto by_type, count_tensors(files, weights, profile));
   if (profile.parts.empty()) {
     profile.format = weights.format;
-    const auto most = std::ranges::max_element(by_type, {}, [](const auto& e) { return e.second; });
-    if (most != by_type.end()) profile.weight_type = most->first;
+    profile.weight_type = dominating_type(by_type);
   }
   ModelPart part{.name = component.name};
   for (const FileEntry& entry : weights.files) {

@@ -2,6 +2,7 @@
 #include "formats/architecture.h"
 #include "formats/attention.h"
 #include "formats/cursor.h"
+#include "formats/dominating_type.h"
 #include "formats/profile.h"
 #include "formats/projector.h"
 
@@ -102,11 +103,7 @@ Result<void> add_tensors(const std::vector<GgufPart>& parts, model::ModelProfile
     profile.weights.tied_output = true;
     profile.weights.tied_head = embeddings;
   }
-  const auto most =
-      std::ranges::max_element(bytes_by_type, {}, [](const auto& e) { return e.second; });
-  if (profile.quantization.empty() && most != bytes_by_type.end()) {
-    profile.quantization = most->first;
-  }
+  if (profile.quantization.empty()) profile.quantization = dominating_type(bytes_by_type);
   return {};
 }
 

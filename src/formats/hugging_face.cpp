@@ -4,6 +4,7 @@
 #include "formats/config_defaults.h"
 #include "formats/config_keys.h"
 #include "formats/cursor.h"
+#include "formats/layout_files.h"
 #include "formats/weight_files.h"
 
 #include <algorithm>
@@ -19,22 +20,6 @@ Result<std::optional<json::object>> read_optional(const FileSet& files, std::str
   if (!files.contains(path)) return std::nullopt;
   BERTH_TRY(auto object, read_json(files, path, 64_MiB));
   return object;
-}
-
-// "org/name" of a hub's cache ("models--org--name/snapshots/…"), else the folder's own name.
-std::string name_of(std::string_view place) {
-  while (place.ends_with('/')) place.remove_suffix(1);
-  constexpr std::string_view kCache = "models--";
-  if (const auto at = place.find(kCache); at != std::string_view::npos) {
-    auto repository = place.substr(at + kCache.size());
-    repository = repository.substr(0, repository.find('/'));
-    std::string name(repository);
-    if (const auto dashes = name.find("--"); dashes != std::string::npos) {
-      name.replace(dashes, 2, "/");
-    }
-    return printable(name, 256);
-  }
-  return printable(place.substr(place.rfind('/') + 1), 256);
 }
 
 // "license: apache-2.0" of the model card's front matter.
@@ -324,7 +309,7 @@ Result<std::optional<model::ModelProfile>> profile_hugging_face(const FileSet& f
   BERTH_TRY(const auto object, read_json(files, "config.json"));
   const ConfigKeys config(object, files.locate("config.json") + ": ");
   model::ModelProfile profile;
-  profile.name = name_of(files.name());
+  profile.name = repository_name(files.name());
   profile.architecture = architecture_of(config);
   profile.model_type = printable(config.text("model_type"), 64);
   if (profile.architecture.empty()) {

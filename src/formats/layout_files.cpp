@@ -16,16 +16,36 @@ std::string_view take_component(std::string_view& path) {
 
 }  // namespace
 
-std::string folder_name(std::string_view location) {
+std::string repository_name(std::string_view location) {
+  constexpr std::string_view kCached = "models--";
   const std::string_view last = take_component(location);
   if (take_component(location) == "snapshots") {
     const std::string_view repository = take_component(location);
-    const std::size_t name = repository.rfind("--");
-    if (repository.starts_with("models--") && name != repository.npos) {
-      return printable(repository.substr(name + 2), 256);
+    const std::size_t name = repository.find("--", kCached.size());
+    if (repository.starts_with(kCached) && name != repository.npos) {
+      return printable(
+          fmt::format("{}/{}", repository.substr(kCached.size(), name - kCached.size()),
+                      repository.substr(name + 2)),
+          256);
     }
   }
   return printable(last, 256);
+}
+
+std::string folder_name(std::string_view location) {
+  const std::string name = repository_name(location);
+  return name.substr(name.rfind('/') + 1);
+}
+
+std::string listed(const std::vector<std::string>& paths) {
+  constexpr std::size_t kMost = 8;
+  std::string names;
+  for (std::size_t i = 0; i < paths.size() && i < kMost; ++i) {
+    const std::string_view path = paths[i];
+    names += (i == 0 ? "" : ", ") + printable(path.substr(path.rfind('/') + 1));
+  }
+  if (paths.size() > kMost) names += fmt::format(" and {} more", paths.size() - kMost);
+  return names;
 }
 
 Result<model::ModelFile> locate_file(const FileSet& files, std::string_view path) {

@@ -1,5 +1,5 @@
-// What the readers of audio and diffusion layouts share: a folder's own name, and its files where
-// an engine finds them. Internal to formats.
+// What the readers of layouts share: a folder's own name, and its files where an engine finds
+// them. Internal to formats.
 #pragma once
 
 #include "formats/file_set.h"
@@ -7,15 +7,22 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace berth::formats {
 
+// What people call the model in the folder at `location`: "ORG/NAME" in a cache of Hugging Face
+// (models--ORG--NAME/snapshots/REVISION), else the folder's last component.
+std::string repository_name(std::string_view location);
 // The name that people gave to the folder at `location`: its last component, or, in a cache of
 // Hugging Face (models--ORG--NAME/snapshots/REVISION), the repository's name.
 std::string folder_name(std::string_view location);
 
 // A file of the set where an engine finds it. Fails with not_found, naming the file.
 Result<model::ModelFile> locate_file(const FileSet& files, std::string_view path);
+
+// "a.gguf, b.gguf and 3 more": the last components of paths, for a message.
+std::string listed(const std::vector<std::string>& paths);
 
 // Appends a file to a profile's weights and counts it.
 void add_file(model::ModelProfile& profile, model::ModelFile file);

@@ -5,6 +5,7 @@
 #include "formats/diffusion_layout.h"
 #include "formats/file_set.h"
 #include "formats/hugging_face.h"
+#include "formats/layout_files.h"
 #include "formats/projector.h"
 
 #include <algorithm>
@@ -19,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint32_t kMaxParts = 10'000;
-constexpr std::size_t kListed = 8;
 
 // "model-00002-of-00005.gguf" taken apart.
 struct SplitName {
@@ -174,13 +174,8 @@ Result<model::ModelProfile> profile_gguf_folder(const FileSet& files,
                 files.name(), found.front().filename().native());
   }
   if (models.size() == 1) return profile_file(models.front());
-  std::string names;
-  for (std::size_t i = 0; i < models.size() && i < kListed; ++i) {
-    names += (i == 0 ? "" : ", ") + printable(models[i].filename().native());
-  }
-  if (models.size() > kListed) names += fmt::format(" and {} more", models.size() - kListed);
   return fail(ErrorCode::invalid_parameter, "{} holds {} models, name one of them: {}",
-              files.name(), models.size(), names);
+              files.name(), models.size(), listed({models.begin(), models.end()}));
 }
 
 Result<model::ModelProfile> profile_folder(const fs::path& folder) {

@@ -3,6 +3,7 @@
 
 #include "formats/attention.h"
 #include "formats/cursor.h"
+#include "formats/dominating_type.h"
 #include "formats/projector_types.h"
 
 #include <algorithm>
@@ -28,11 +29,10 @@ bool has_prefix(const GgufFile& file, std::string_view prefix) {
   });
 }
 
-std::string dominating_type(const GgufFile& file) {
+std::string precision_of(const GgufFile& file) {
   std::map<std::string_view, std::uint64_t> bytes;
   for (const GgufTensor& tensor : file.tensors) bytes[tensor.type.name] += tensor.bytes;
-  const auto most = std::ranges::max_element(bytes, {}, [](const auto& e) { return e.second; });
-  return most == bytes.end() ? std::string() : std::string(most->first);
+  return dominating_type(bytes);
 }
 
 // Files of before there were these keys hold what their tensors say.
@@ -166,7 +166,7 @@ Result<model::Projector> read_projector(const GgufFile& file, std::string path) 
   projector.type = type_of(file);
   projector.vision = has_encoder(file, "clip.has_vision_encoder", "v.");
   projector.audio = has_encoder(file, "clip.has_audio_encoder", "a.");
-  projector.precision = dominating_type(file);
+  projector.precision = precision_of(file);
   const ProjectorType* type = projector_type(projector.type);
   if (type != nullptr) {
     projector.family = family_of(file, *type);

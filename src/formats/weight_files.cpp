@@ -1,6 +1,7 @@
 #include "formats/weight_files.h"
 
 #include "formats/cursor.h"
+#include "formats/dominating_type.h"
 
 #include <algorithm>
 #include <array>
@@ -194,9 +195,7 @@ class Summer {
       sums_.sizes.tied_output = true;
       sums_.sizes.tied_head = embeddings_;
     }
-    const auto most =
-        std::ranges::max_element(by_type_, {}, [](const auto& e) { return e.second; });
-    if (most != by_type_.end()) sums_.dominant_type = most->first;
+    sums_.dominant_type = dominating_type(by_type_);
     return std::move(sums_);
   }
 

@@ -64,6 +64,20 @@ TEST(FitDevices, TheLongestContextFitsAndTheNextStepDoesNot) {
   EXPECT_NE(kind(longest + 256), FitKind::whole);
 }
 
+TEST(FitDevices, UnderVllmTooTheLongestContextFitsAndTheNextStepDoesNot) {
+  const auto profile = llama(model::FileFormat::safetensors);
+  const auto longest = fit(profile, "vllm", {12_GiB})->longest_context;
+  ASSERT_GT(longest, 0U);
+  ASSERT_LT(longest, profile.context_length);
+  const auto kind = [&](std::uint32_t context) {
+    return fit(profile, "vllm", {12_GiB}, {"--max-model-len", std::to_string(context)})->kind;
+  };
+  EXPECT_EQ(kind(longest), FitKind::whole);
+  EXPECT_NE(kind(longest + 256), FitKind::whole);
+  EXPECT_EQ(fit(profile, "vllm", {1_GiB})->longest_context, 0U);
+  EXPECT_EQ(fit(profile, "vllm", {900_GiB})->longest_context, profile.context_length);
+}
+
 TEST(FitDevices, SaysHowManyLayersFit) {
   const auto found = fit(llama(model::FileFormat::gguf), "llama-box", {4_GiB});
   ASSERT_TRUE(found);

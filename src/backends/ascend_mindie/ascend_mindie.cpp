@@ -11,8 +11,6 @@ namespace {
 using model::Category;
 using model::FileFormat;
 
-constexpr std::uint32_t kDefaultContext = 8192;
-
 // The parameters that memory depends on; the whole table comes with the launch.
 BackendDescriptor make_descriptor() {
   using enum ParameterType;
@@ -80,10 +78,9 @@ std::string AscendMindie::match_reason(const model::ModelProfile& profile) const
 Result<model::Serving> AscendMindie::serving(const model::ModelProfile& profile,
                                              const ParsedParameters& parameters,
                                              bool /*has_devices*/) const {
-  const auto trained = profile.context_length;
-  const auto usual = trained == 0 ? kDefaultContext : std::min(trained, kDefaultContext);
-  return model::Serving{.context = number_of(parameters, "--max-seq-len").value_or(usual),
-                        .slots = 1};
+  return model::Serving{
+      .context = number_of(parameters, "--max-seq-len").value_or(usual_context(profile)),
+      .slots = 1};
 }
 
 Result<std::vector<std::string>> AscendMindie::check(const model::ModelProfile& /*profile*/,
@@ -95,9 +92,7 @@ Result<model::Claim> AscendMindie::estimate(const EstimateRequest& request) cons
   if (request.devices.empty()) {
     return fail(ErrorCode::unsupported, "MindIE computes on NPUs only");
   }
-  std::vector<std::string> devices;
-  devices.reserve(request.devices.size());
-  for (const auto& share : request.devices) devices.push_back(share.device);
+  const auto devices = devices_of(request);
   const auto& given = request.parameters;
   return estimate::mindie_claim(
       request.profile,

@@ -9,7 +9,6 @@
 namespace berth::backends::llama_box {
 namespace {
 
-constexpr std::uint32_t kDefaultContext = 8192;
 constexpr std::uint32_t kDefaultSlots = 4;
 constexpr std::uint32_t kDefaultCheckpoints = 4;
 constexpr std::uint32_t kDeviceBatch = 512;
@@ -114,7 +113,7 @@ Result<model::Serving> LlamaBox::serving(const model::ModelProfile& profile,
                                          bool has_devices) const {
   const auto trained = profile.context_length;
   model::Serving serving;
-  serving.context = trained == 0 ? kDefaultContext : std::min(trained, kDefaultContext);
+  serving.context = usual_context(profile);
   if (const auto wish = number_of(parameters, "--ctx-size")) {
     const bool stretched =
         std::any_of(kStretchesContext.begin(), kStretchesContext.end(),

@@ -11,9 +11,6 @@ namespace {
 using model::Category;
 using model::FileFormat;
 
-// The reference page: for models of a larger context it is set to this.
-constexpr std::uint32_t kDefaultContext = 8192;
-
 BackendDescriptor make_descriptor() {
   using enum ParameterType;
   return {
@@ -131,8 +128,7 @@ Result<model::Serving> Vllm::serving(const model::ModelProfile& profile,
                     "give at most that, or rope scaling by --hf-overrides",
                     *wish, trained));
   }
-  const auto usual = trained == 0 ? kDefaultContext : std::min(trained, kDefaultContext);
-  return model::Serving{.context = wish.value_or(usual), .slots = 1};
+  return model::Serving{.context = wish.value_or(usual_context(profile)), .slots = 1};
 }
 
 Result<std::vector<std::string>> Vllm::check(const model::ModelProfile& profile,
@@ -167,9 +163,7 @@ estimate::VllmOptions options_of(const ParsedParameters& parameters, const model
 }
 
 Result<model::Claim> Vllm::estimate(const EstimateRequest& request) const {
-  std::vector<std::string> devices;
-  devices.reserve(request.devices.size());
-  for (const auto& share : request.devices) devices.push_back(share.device);
+  auto devices = devices_of(request);
   if (devices.empty()) devices.emplace_back("cpu");
   return estimate::vllm_claim(
       request.profile, options_of(request.parameters, request.serving, devices.size()), devices);
