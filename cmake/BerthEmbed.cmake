@@ -6,7 +6,7 @@ function(berth_embed_engines target)
   set(folder ${CMAKE_SOURCE_DIR}/engines)
   set(generated ${CMAKE_CURRENT_BINARY_DIR}/embedded_engines.cpp)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS
-    ${folder}/*.toml ${folder}/*.py ${folder}/*.lock)
+    ${folder}/*.toml ${folder}/*.py ${folder}/*.lock ${folder}/*/judge/*)
   list(FILTER files EXCLUDE REGEX "/(tests?/|test_|conftest|\\.)|_test\\.py$")
   add_custom_command(
     OUTPUT ${generated}

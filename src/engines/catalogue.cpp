@@ -19,6 +19,7 @@ Result<void> attach_embedded(CatalogueEntry& entry, std::string_view folder) {
   if (!entry.install) return {};
   auto wanted = entry.install->files;
   wanted.push_back(entry.install->requirements);
+  if (entry.install->compile) wanted.push_back(entry.install->compile->requirements);
   for (const auto& name : wanted) {
     const auto path = fmt::format("{}/{}", folder, name);
     const auto files = embedded_files();

@@ -23,19 +23,39 @@ struct SystemLibrary {
 };
 BOOST_DESCRIBE_STRUCT(SystemLibrary, (), (soname, apt))
 
+// A program that compiling needs.
+struct BuildTool {
+  std::string program;  // looked up on PATH: "c++"
+  std::string apt;      // the Debian package that has it
+};
+BOOST_DESCRIBE_STRUCT(BuildTool, (), (program, apt))
+
+// How a package that comes as source only is compiled.
+struct CompileRecipe {
+  std::string requirements;  // the lock file of what the build needs: every package with hashes
+  // For the build; {pack} as in EnginePack::program, {cores} for this machine's number of cores.
+  std::map<std::string, std::string> environment;
+  std::vector<BuildTool> tools;
+  Bytes scratch;  // on disk while it is compiled, about
+};
+BOOST_DESCRIBE_STRUCT(CompileRecipe, (), (requirements, environment, tools, scratch))
+
 // How a pack of kind `wheel` is put together. Files are named relative to the descriptor.
 struct InstallRecipe {
-  std::string requirements;        // the lock file: every package with version and hashes
-  std::vector<std::string> files;  // copied into the pack's folder: "launcher.py"
-  std::vector<std::string> check;  // argv that must exit with 0 once all is in place; {pack} and
-                                   // {python} as in EnginePack::program
-  std::string python;              // versions of the interpreter that will do: ">=3.10,<3.15"
-  Bytes download;                  // about
-  Bytes installed;                 // on disk, about
+  std::string requirements;         // the lock file: every package with version and hashes
+  std::vector<std::string> files;   // copied into the pack's folder: "launcher.py"
+  std::vector<std::string> finish;  // argv that completes the installation; empty = nothing to do.
+                                    // {pack} and {python} as in EnginePack::program
+  std::vector<std::string> check;   // argv that must exit with 0 once all is in place
+  std::string python;               // versions of the interpreter that will do: ">=3.10,<3.15"
+  Bytes download;                   // about
+  Bytes installed;                  // on disk, about
   std::vector<SystemLibrary> system_libraries;
+  std::optional<CompileRecipe> compile;  // absent: wheels are there for all packages
 };
 BOOST_DESCRIBE_STRUCT(InstallRecipe, (),
-                      (requirements, files, check, python, download, installed, system_libraries))
+                      (requirements, files, finish, check, python, download, installed,
+                       system_libraries, compile))
 
 // How the build of a program that Berth did not install is learnt.
 struct VersionProbe {

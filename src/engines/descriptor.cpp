@@ -43,6 +43,14 @@ struct Launcher {
 };
 BOOST_DESCRIBE_STRUCT(Launcher, (), (flags))
 
+struct Compile {
+  std::string requirements;
+  std::map<std::string, std::string> environment;
+  std::vector<BuildTool> tools;
+  Bytes scratch_bytes;
+};
+BOOST_DESCRIBE_STRUCT(Compile, (), (requirements, environment, tools, scratch_bytes))
+
 struct Descriptor {
   std::string name;
   std::string engine;
@@ -54,10 +62,13 @@ struct Descriptor {
   std::string requirements;
   std::string python;
   std::vector<std::string> files;
+  std::vector<std::string> finish;
   std::vector<std::string> check;
+  std::optional<Compile> compile;
   Bytes download_bytes;
   Bytes installed_bytes;
   std::vector<std::string> program;
+  std::vector<std::string> judge;
   std::string api_key_env;
   std::map<std::string, std::string> environment;
   std::string probe;
@@ -71,9 +82,9 @@ struct Descriptor {
 };
 BOOST_DESCRIBE_STRUCT(Descriptor, (),
                       (name, engine, backend, version, build, kind, summary, requirements, python,
-                       files, check, download_bytes, installed_bytes, program, api_key_env,
-                       environment, probe, runtimes, platforms, system_libraries, licences,
-                       capabilities, version_probe, launcher))
+                       files, finish, check, compile, download_bytes, installed_bytes, program,
+                       judge, api_key_env, environment, probe, runtimes, platforms,
+                       system_libraries, licences, capabilities, version_probe, launcher))
 
 }  // namespace descriptor_detail
 
@@ -132,6 +143,8 @@ Result<void> check_recipe(const Descriptor& in) {
     const auto out_of_place = [&]() -> std::string_view {
       if (!in.requirements.empty()) return "requirements";
       if (!in.files.empty()) return "files";
+      if (!in.finish.empty()) return "finish";
+      if (in.compile) return "compile";
       if (!in.check.empty()) return "check";
       if (!in.system_libraries.empty()) return "system_libraries";
       return in.python.empty() ? "" : "python";
@@ -146,6 +159,10 @@ Result<void> check_recipe(const Descriptor& in) {
   }
   if (!std::ranges::all_of(in.files, is_inner_path)) {
     return bad_key("files", "must be paths below the descriptor's folder");
+  }
+  if (in.compile && !is_inner_path(in.compile->requirements)) {
+    return bad_key("compile.requirements",
+                   "must be the lock file of the build, a path below the descriptor's folder");
   }
   return {};
 }
@@ -199,7 +216,9 @@ model::EnginePack to_pack(const Descriptor& in) {
                         .description = in.summary,
                         .environment = in.environment,
                         .api_key_env = in.api_key_env,
-                        .health_path = in.probe};
+                        .health_path = in.probe,
+                        .compiled = in.compile.has_value(),
+                        .judge = in.judge};
   for (const auto& licence : in.licences) {
     out.licences.push_back(fmt::format("{}: {}", licence.piece, licence.licence));
   }
@@ -273,11 +292,19 @@ Result<CatalogueEntry> parse_descriptor(std::string_view text, std::string_view 
   if (in->kind == PackKind::wheel) {
     entry.install = InstallRecipe{.requirements = std::move(in->requirements),
                                   .files = std::move(in->files),
+                                  .finish = std::move(in->finish),
                                   .check = std::move(in->check),
                                   .python = std::move(in->python),
                                   .download = in->download_bytes,
                                   .installed = in->installed_bytes,
-                                  .system_libraries = std::move(in->system_libraries)};
+                                  .system_libraries = std::move(in->system_libraries),
+                                  .compile = std::nullopt};
+    if (in->compile) {
+      entry.install->compile = CompileRecipe{.requirements = std::move(in->compile->requirements),
+                                             .environment = std::move(in->compile->environment),
+                                             .tools = std::move(in->compile->tools),
+                                             .scratch = in->compile->scratch_bytes};
+    }
   }
   return entry;
 }

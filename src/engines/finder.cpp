@@ -134,7 +134,9 @@ int preference(const PackStatus& status) {
     case PackKind::wheel:
       break;
   }
-  return status.state == PackState::installed ? 2 : 3;
+  // Where both are there, the compiled one can more; to install, the one that is there in seconds.
+  if (status.state == PackState::installed) return status.pack.compiled ? 2 : 3;
+  return status.pack.compiled ? 5 : 4;
 }
 
 }  // namespace

@@ -80,6 +80,9 @@ TEST(StepIn, ReadsUvAndPip) {
   EXPECT_EQ(step_in("Downloading xllamacpp (32.3MiB)"), "downloading xllamacpp (32.3MiB)");
   EXPECT_EQ(step_in(" Downloaded xllamacpp"), "downloaded xllamacpp");
   EXPECT_EQ(step_in("Installing collected packages: uv"), "installing collected packages: uv");
+  EXPECT_EQ(step_in("DEBUG [45/278] Building CXX object a.o"), "compiled 45 of 278 files");
+  EXPECT_EQ(step_in("DEBUG [45/x] Building"), std::nullopt);
+  EXPECT_EQ(step_in("DEBUG [] a/b"), std::nullopt);
   EXPECT_EQ(step_in(" + xllamacpp==1"), std::nullopt);
   EXPECT_EQ(step_in("error: Downloading failed"), std::nullopt);
   EXPECT_EQ(step_in(""), std::nullopt);

@@ -1,6 +1,7 @@
 #include "engines/install_steps.h"
 
 #include "base/ids.h"
+#include "engines/compile_steps.h"
 #include "engines/descriptor.h"
 #include "engines/folders.h"
 #include "engines/runtime.h"
@@ -154,7 +155,8 @@ Result<BasePython> find_base_python(const InstallContext& context, const Install
 Result<void> check_space(const InstallContext& context, const CatalogueEntry& entry) {
   constexpr std::uint64_t kFloorPercent = 5;
   const auto space = context.options.space(context.options.data_dir);
-  const Bytes need = entry.install->download + entry.install->installed;
+  Bytes need = entry.install->download + entry.install->installed;
+  if (entry.install->compile) need += entry.install->compile->scratch;
   const Bytes kept{space.capacity / 100 * kFloorPercent};
   const Bytes available{space.available};
   if (available >= kept + need) return {};
@@ -192,6 +194,21 @@ Result<Uv> ensure_uv(const InstallContext& context, const BasePython& python) {
   return uv;
 }
 
+Result<void> install_packages(const InstallContext& context, std::string_view what, const Uv& uv,
+                              const fs::path& folder, const std::string& lock,
+                              const std::vector<std::string>& flags, double fraction) {
+  // Bytecode now, since launchers run with -B: an installed pack does not change.
+  std::vector<std::string> install = {uv.program,         "pip",
+                                      "install",          "--no-deps",
+                                      "--require-hashes", "--compile-bytecode",
+                                      "--python",         pack_python(folder).string()};
+  install.insert(install.end(), flags.begin(), flags.end());
+  install.insert(install.end(), uv.flags.begin(), uv.flags.end());
+  install.insert(install.end(), {"-r", (folder / lock).string()});
+  BERTH_CHECK(context.run(what, std::move(install), uv.environment, folder, fraction));
+  return {};
+}
+
 Result<PackManifest> build_pack(const InstallContext& context, const CatalogueEntry& entry,
                                 const BasePython& python, const Uv& uv, const fs::path& folder) {
   const auto venv = (folder / "venv").string();
@@ -202,24 +219,22 @@ Result<PackManifest> build_pack(const InstallContext& context, const CatalogueEn
       "making an environment",
       {uv.program, "venv", "--no-project", "--relocatable", "--python", python.program, venv},
       uv.environment, folder, 0.25));
-  // Bytecode now, since launchers run with -B: an installed pack does not change.
-  std::vector<std::string> install = {uv.program,
-                                      "pip",
-                                      "install",
-                                      "--no-deps",
-                                      "--require-hashes",
-                                      "--no-build",
-                                      "--compile-bytecode",
-                                      "--python",
-                                      pack_python(folder).string()};
-  install.insert(install.end(), uv.flags.begin(), uv.flags.end());
-  install.insert(install.end(), {"-r", (folder / recipe.requirements).string()});
-  BERTH_CHECK(context.run("installing the packages", install, uv.environment, folder, 0.3));
-  if (!recipe.check.empty()) {
-    BERTH_TRY(auto check, substitute(recipe.check, folder));
-    auto tried = context.run("trying the engine", std::move(check), uv.environment, folder, 0.9);
-    if (!tried) return fail(with_remedy(std::move(tried).error(), recipe));
+  if (recipe.compile) {
+    BERTH_CHECK(compile_package(context, entry, uv, folder));
+  } else {
+    BERTH_CHECK(install_packages(context, "installing the packages", uv, folder,
+                                 recipe.requirements, {"--no-build"}, 0.3));
   }
+  const auto run_own = [&](std::string_view what, const std::vector<std::string>& command,
+                           double fraction) -> Result<void> {
+    if (command.empty()) return {};
+    BERTH_TRY(auto argv, substitute(command, folder));
+    auto ran = context.run(what, std::move(argv), uv.environment, folder, fraction);
+    if (!ran) return fail(with_remedy(std::move(ran).error(), recipe));
+    return {};
+  };
+  BERTH_CHECK(run_own("completing the installation", recipe.finish, 0.89));
+  BERTH_CHECK(run_own("trying the engine", recipe.check, 0.9));
   return PackManifest{.pack = entry.pack,
                       .digest = recipe_digest(entry),
                       .installed_at = to_rfc3339(real_clock().system_now()),

@@ -51,6 +51,12 @@ struct Uv {
 // Makes "$BERTH_DATA/tools/uv" if it is not there or from another lock file.
 Result<Uv> ensure_uv(const InstallContext& context, const BasePython& python);
 
+// Installs the packages of a lock file, which is named below `folder`, into the environment of the
+// pack there. `flags` are uv's own.
+Result<void> install_packages(const InstallContext& context, std::string_view what, const Uv& uv,
+                              const std::filesystem::path& folder, const std::string& lock,
+                              const std::vector<std::string>& flags, double fraction);
+
 // Puts the pack together in `folder`, up to its manifest.
 Result<PackManifest> build_pack(const InstallContext& context, const CatalogueEntry& entry,
                                 const BasePython& python, const Uv& uv,

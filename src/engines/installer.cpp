@@ -1,5 +1,6 @@
 #include "engines/installer.h"
 
+#include "engines/compile_steps.h"
 #include "engines/embedded.h"
 #include "engines/finder.h"
 #include "engines/folders.h"
@@ -84,6 +85,7 @@ Result<model::PackStatus> Installer::install(const CatalogueEntry& entry,
   if (auto status = current(folder, entry)) return *std::move(status);
   context.tell("checking what is needed", 0.01);
   BERTH_TRY(const auto python, find_base_python(context, *entry.install));
+  if (entry.install->compile) BERTH_CHECK(check_tools(context, *entry.install->compile));
   BERTH_CHECK(check_space(context, entry));
   BERTH_TRY(const auto uv, ensure_uv(context, python));
   BERTH_TRY(auto temporary, TemporaryFolder::create(root, pack.name));

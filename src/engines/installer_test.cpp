@@ -37,6 +37,20 @@ CatalogueEntry entry_of(const std::string& version = "1.0") {
                     {"launcher.py", "print()\n"}}};
 }
 
+// A pack whose package is compiled here.
+CatalogueEntry compiled_entry() {
+  auto entry = entry_of();
+  entry.pack.compiled = true;
+  entry.install->finish = {"{python}", "{pack}/launcher.py"};
+  entry.install->compile =
+      CompileRecipe{.requirements = "build.lock",
+                    .environment = {{"JOBS", "{cores}"}, {"INCLUDE", "{pack}/judge.cmake"}},
+                    .tools = {{"c++", "g++"}},
+                    .scratch = 1_GiB};
+  entry.files["build.lock"] = "cmake==4 --hash=sha256:22\n";
+  return entry;
+}
+
 class InstallerTest : public ::testing::Test {
  protected:
   InstallerOptions options() {
@@ -153,6 +167,7 @@ TEST_F(InstallerTest, NamesTheAptPackageOfWhatIsMissing) {
        process::RunOutput{.exit_code = 1,
                           .standard_error = "ImportError: libgomp.so.1: cannot open shared …"},
        "apt install libgomp1"},
+      {"c++ --version", fail(ErrorCode::not_found, "starting c++"), "apt install g++"},
   };
   for (const auto& missing : cases) {
     commands_.intercept =
@@ -160,11 +175,65 @@ TEST_F(InstallerTest, NamesTheAptPackageOfWhatIsMissing) {
       if (command.find(missing.command) == std::string::npos) return std::nullopt;
       return missing.answer;
     };
-    const auto status = Installer(options(), commands_).install(entry_of());
+    const auto status = Installer(options(), commands_).install(compiled_entry());
     ASSERT_FALSE(status) << missing.expected;
     EXPECT_EQ(status.error().code, ErrorCode::unavailable) << missing.expected;
     EXPECT_THAT(status.error().message, HasSubstr(missing.expected));
   }
+}
+
+TEST_F(InstallerTest, CompilesWhatComesAsSourceOnlyWithPinnedTools) {
+  auto with_compiler = options();
+  with_compiler.environment["CXX"] = "my-c++";
+  Installer installer(with_compiler, commands_);
+  const auto status = installer.install(compiled_entry());
+  ASSERT_TRUE(status) << status.error().to_string();
+  const auto find = [&](const std::string& part) {
+    return std::ranges::find_if(commands_.asked, [&](const std::string& command) {
+      return command.find(part) != std::string::npos;
+    });
+  };
+  const auto needs = find("build.lock");
+  const auto build = find("--no-build-isolation");
+  const auto remove = find("uv pip uninstall");
+  const auto finish = find("launcher.py");
+  ASSERT_NE(finish, commands_.asked.end());
+  EXPECT_TRUE(needs < build && build < remove && remove < finish);
+  EXPECT_THAT(*needs, HasSubstr("--no-build ")) << "what builds is not itself built";
+  EXPECT_THAT(*needs, HasSubstr("--require-hashes"));
+  EXPECT_THAT(*build, HasSubstr("--require-hashes"));
+  EXPECT_THAT(*remove, HasSubstr("build.lock"));
+
+  const auto& spawn = commands_.spawned[static_cast<std::size_t>(build - commands_.asked.begin())];
+  const std::map<std::string, std::string> environment(spawn.environment->begin(),
+                                                       spawn.environment->end());
+  EXPECT_EQ(environment.at("CXX"), "my-c++");
+  EXPECT_GE(std::stoi(environment.at("JOBS")), 1);
+  const auto folder = spawn.working_directory.string();
+  EXPECT_EQ(environment.at("INCLUDE"), folder + "/judge.cmake");
+  EXPECT_EQ(environment.at("PATH"), folder + "/venv/bin:/usr/bin");
+}
+
+TEST_F(InstallerTest, LeavesNothingBehindWhicheverStepOfACompilationFails) {
+  for (const auto* step : {"build.lock", "--no-build-isolation", "pip uninstall", "launcher.py"}) {
+    commands_.intercept =
+        [&](const std::string& command) -> std::optional<Result<process::RunOutput>> {
+      if (command.find(step) == std::string::npos) return std::nullopt;
+      return process::RunOutput{.exit_code = 1, .standard_error = "the reason\n"};
+    };
+    const auto status = Installer(options(), commands_).install(compiled_entry());
+    ASSERT_FALSE(status) << step;
+    EXPECT_THAT(status.error().to_string(), HasSubstr("the reason"));
+    EXPECT_THAT(in_packs(), IsEmpty()) << step;
+  }
+}
+
+TEST_F(InstallerTest, AsksForTheRoomThatACompilationTakes) {
+  space_.available = (5ULL << 30) + (1ULL << 30);
+  EXPECT_TRUE(Installer(options(), commands_).install(entry_of()));
+  const auto status = Installer(options(), commands_).install(compiled_entry());
+  ASSERT_FALSE(status);
+  EXPECT_THAT(status.error().message, HasSubstr("1.1 GiB"));
 }
 
 TEST_F(InstallerTest, KeepsTheLastFivePercentOfTheDiskFree) {

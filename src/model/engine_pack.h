@@ -47,13 +47,16 @@ struct EnginePack {
   std::vector<PackFlag> flags;         // all that it accepts; empty = unknown, all pass
   std::string description;
   std::map<std::string, std::string> environment;  // that the program wants, under the user's own
-  std::string api_key_env;  // variable that the program takes its API key from; empty = none
-  std::string health_path;  // HTTP path that answers 200 once it is ready: "/health"
+  std::string api_key_env;         // variable that the program takes its API key from; empty = none
+  std::string health_path;         // HTTP path that answers 200 once it is ready: "/health"
+  bool compiled = false;           // built on the machine that runs it
+  std::vector<std::string> judge;  // argv in front of the engine's flags, of the program that tells
+                                   // what the engine would take; empty = there is none
 };
 BOOST_DESCRIBE_STRUCT(EnginePack, (),
                       (name, engine, backend, version, build, kind, licences, capabilities,
                        runtimes, platforms, program, flags, description, environment, api_key_env,
-                       health_path))
+                       health_path, compiled, judge))
 
 enum class PackState { available, installing, installed, failed };
 BOOST_DESCRIBE_ENUM(PackState, available, installing, installed, failed)
