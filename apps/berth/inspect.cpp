@@ -222,6 +222,14 @@ NeedRow need_row(std::string where, const model::DeviceClaim& claim) {
           .runtime = to_string(claim.runtime)};
 }
 
+// Where the figures come from.
+std::string method_text(const std::vector<server::Way>& ways) {
+  const bool judged = std::ranges::all_of(
+      ways, [](const server::Way& way) { return way.claim.method == model::ClaimMethod::judged; });
+  return judged ? "The compute buffers are judged: the engine's own allocator measured them."
+                : "The compute buffers are computed: upper bounds.";
+}
+
 void print_needs(const Inspection& found) {
   std::vector<NeedRow> rows;
   Bytes on_cpu;
@@ -238,7 +246,7 @@ void print_needs(const Inspection& found) {
   }
   fmt::print("\nMemory that it needs\n");
   print_table(rows);
-  fmt::print("\n");
+  fmt::print("{}\n\n", method_text(found.ways));
   for (const auto& way : found.ways) {
     if (way.serving.context == 0) continue;  // of no meaning to a speech model
     if (found.shares_cache) {

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "model/cluster_view.h"
+#include "model/compute_table.h"
 #include "model/deployment.h"
 #include "model/launch_plan.h"
 #include "model/placement.h"
@@ -129,6 +130,26 @@ struct EstimateRequest {
   };
   std::vector<DeviceShare> devices;
   std::uint32_t cores = 0;  // of the worker, physical; 0 = unknown
+  // What the engine measured of its buffers; where it is null, or lacks a figure, a bound is used.
+  const model::ComputeTable* compute = nullptr;
+};
+
+// One way to lay a model out, for the program of a pack that tells what it takes ("judge").
+struct LayoutQuestion {
+  model::Serving serving;
+  std::vector<EstimateRequest::DeviceShare> devices;  // empty: everything on the CPU
+};
+
+// What that program answers, for each device in its order and the host.
+struct LayoutAnswer {
+  struct Sizes {
+    Bytes weights;
+    Bytes kv_cache;
+    Bytes compute;
+    Bytes projector;  // weights and buffers
+  };
+  std::vector<Sizes> devices;
+  Sizes host;
 };
 
 // What the user's flags say about the way that a model is laid over devices.
@@ -201,6 +222,19 @@ class Backend {
     return profile.layer_count + 1;
   }
   [[nodiscard]] virtual Result<model::Claim> estimate(const EstimateRequest& request) const = 0;
+  // The layouts whose buffers stand for those of all others, for a worker with or without devices
+  // ("device:0" …). None where the engine can not be asked, or the flags can not be met.
+  [[nodiscard]] virtual std::vector<LayoutQuestion> layout_questions(
+      const model::ModelProfile& /*profile*/, const ParsedParameters& /*parameters*/,
+      bool /*has_devices*/) const {
+    return {};
+  }
+  // The figures that an answer gives.
+  [[nodiscard]] virtual std::vector<model::ComputeFigure> compute_figures(
+      const model::ModelProfile& /*profile*/, const LayoutQuestion& /*question*/,
+      const LayoutAnswer& /*answer*/) const {
+    return {};
+  }
   [[nodiscard]] virtual Result<model::LaunchPlan> launch(const LaunchContext& context) const = 0;
   // How many ports a member needs.
   [[nodiscard]] virtual std::size_t ports() const { return 1; }

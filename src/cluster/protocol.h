@@ -65,4 +65,14 @@ BOOST_DESCRIBE_STRUCT(WorkerReport, (),
                       (worker, sequence, revision, instances, devices, packs, warnings,
                        proxy_address))
 
+// What the server asks a worker that can measure (POST /worker/v1/judge, answered with a
+// model::ComputeTable; its build is empty where the worker has no pack that can).
+struct JudgeRequest {
+  model::Deployment deployment;
+  std::string backend;
+  model::ModelProfile profile;
+  bool devices = false;  // also for devices, whether this worker has them or not
+};
+BOOST_DESCRIBE_STRUCT(JudgeRequest, (), (deployment, backend, profile, devices))
+
 }  // namespace berth::cluster

@@ -32,7 +32,7 @@ std::uint64_t bounded_product(std::initializer_list<std::uint64_t> factors) {
 }
 
 Bytes compute_bound(const model::ModelProfile& profile, const GgufOptions& options,
-                    ComputePart part) {
+                    model::ComputeRole role) {
   const std::uint64_t tokens = options.ubatch;
   const std::uint64_t cells = padded_context(options.context);
   const std::uint64_t window =
@@ -52,16 +52,23 @@ Bytes compute_bound(const model::ModelProfile& profile, const GgufOptions& optio
     scores = Bytes{bounded_product({tokens, cells, profile.attention.heads, 4})};
   }
   const Bytes rest = 512_KiB + logits(profile, options);
-  switch (part) {
-    case ComputePart::inputs:
+  using enum model::ComputeRole;
+  switch (role) {
+    case host_whole:
+    case host_of_many:
       return masks + inputs + rest;
-    case ComputePart::layers_of_many:
+    case device_of_many:
       return masks * 4 + activations + Bytes{activations.count / 2} + scores + rest;
-    case ComputePart::everything:
-    case ComputePart::layers:
+    case cpu_alone:
+    case device_whole:
+    case device_partly:
+    case host_partly:
+      return masks + activations + scores + rest;
+    case projector_on_cpu:
+    case projector_on_device:
       break;
   }
-  return masks + activations + scores + rest;
+  return {};
 }
 
 Bytes host_runtime(const model::ModelProfile& profile) {

@@ -4,20 +4,13 @@
 
 #include "base/bytes.h"
 #include "estimate/gguf.h"
+#include "model/compute_table.h"
 #include "model/profile.h"
 
 #include <cstdint>
 #include <initializer_list>
 
 namespace berth::estimate {
-
-// Which part of the graph a device computes.
-enum class ComputePart {
-  everything,      // the CPU alone, or the host beside a partial offload
-  layers,          // a device, the only one
-  layers_of_many,  // one of several devices: inputs are held four times for pipelining
-  inputs,          // the host beside devices that hold all layers
-};
 
 // Compute buffer of one device, in bytes, never below what llama.cpp reserves. With T = ubatch,
 // E = embedding length, F = feed-forward length (eight times where the model has experts),
@@ -28,8 +21,9 @@ enum class ComputePart {
 //   logits      = outputs × vocabulary × 4, twice     (buffer and graph)
 // Fitted to llama.cpp b11434 and b11549 with gemma3-270m, where masks are exact, a token's
 // activations are 37,432 bytes against 47,104 here.
+// Several devices hold their inputs four times, for pipelining. Zero for a projector's roles.
 Bytes compute_bound(const model::ModelProfile& profile, const GgufOptions& options,
-                    ComputePart part);
+                    model::ComputeRole role);
 
 // The engine's process without buffers: code, tokenizer, HTTP server. 64 MiB and 320 bytes a
 // token of the vocabulary; measured for gemma3-270m (262,144 tokens): 102 MiB.

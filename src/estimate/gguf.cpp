@@ -1,6 +1,7 @@
 #include "estimate/gguf.h"
 
 #include "estimate/compute_bound.h"
+#include "estimate/measured.h"
 
 #include <algorithm>
 #include <array>
@@ -49,6 +50,43 @@ Bytes recurrent_state(const model::ModelProfile& profile, const GgufOptions& opt
   if (layer >= recurrent.layers.size() || !recurrent.layers[layer]) return {};
   return {bounded_product({recurrent.state_elements, 4, options.slots})};
 }
+
+// The compute buffers of one layout: as measured, else the bound.
+class Buffers {
+ public:
+  Buffers(const model::ModelProfile& profile, const GgufOptions& options,
+          const model::ComputeTable* compute)
+      : profile_(profile), options_(options), compute_(compute) {}
+
+  // What is split over several devices, or between them and the host, is measured by one example:
+  // another split may need as much as the other example.
+  Bytes of_device(bool one_of_many, bool has_all) {
+    using enum model::ComputeRole;
+    if (!one_of_many && has_all) return of(device_whole);
+    const Bytes many = one_of_many ? of(device_of_many) : of(device_whole);
+    return has_all ? many : std::max(many, of(device_partly));
+  }
+  Bytes of_host(std::size_t devices, bool they_have_all) {
+    using enum model::ComputeRole;
+    if (devices == 0) return of(cpu_alone);
+    if (!they_have_all) return of(host_partly);
+    return of(devices == 1 ? host_whole : host_of_many);
+  }
+  [[nodiscard]] bool all_measured() const { return all_measured_; }
+
+ private:
+  Bytes of(model::ComputeRole role) {
+    const Bytes bound = compute_bound(profile_, options_, role);
+    const auto figure = measured(compute_, role, options_);
+    if (!figure) all_measured_ = false;
+    return figure.value_or(bound);
+  }
+
+  const model::ModelProfile& profile_;
+  const GgufOptions& options_;
+  const model::ComputeTable* compute_;
+  bool all_measured_ = true;
+};
 
 Result<void> check_profile(const model::ModelProfile& profile, const GgufOptions& options) {
   const auto layers = profile.weights.layers.size();
@@ -110,7 +148,8 @@ Bytes layer_cache(const model::ModelProfile& profile, const GgufOptions& options
 }
 
 Result<model::Claim> gguf_claim(const model::ModelProfile& profile, const GgufOptions& options,
-                                std::span<const LayerShare> shares) {
+                                std::span<const LayerShare> shares,
+                                const model::ComputeTable* compute) {
   BERTH_CHECK(check_profile(profile, options));
   const auto& weights = profile.weights;
   const std::uint32_t layers = profile.layer_count;
@@ -149,20 +188,20 @@ Result<model::Claim> gguf_claim(const model::ModelProfile& profile, const GgufOp
     }
   };
   take(host, first, true);
+  Buffers buffers(profile, options, compute);
   for (const auto& share : shares) {
     model::DeviceClaim device{.device = share.device};
     take(device, share.layers, false);
     if (share.layers != 0) {
-      device.compute = compute_bound(profile, options,
-                                     used > 1 ? ComputePart::layers_of_many : ComputePart::layers);
+      device.compute = buffers.of_device(used > 1, first == 0);
       device.runtime = device_runtime();
     }
     claim.devices.push_back(std::move(device));
     claim.layers->per_device.push_back(share.layers);
   }
 
-  host.compute =
-      compute_bound(profile, options, first == 0 ? ComputePart::inputs : ComputePart::everything);
+  host.compute = buffers.of_host(used, first == 0);
+  claim.method = buffers.all_measured() ? model::ClaimMethod::judged : model::ClaimMethod::computed;
   Bytes checkpoint;
   for (std::uint32_t layer = 0; layer < layers; ++layer) {
     if (is_windowed(profile, layer)) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "model/compute_table.h"
 #include "model/placement.h"
 #include "model/profile.h"
 
@@ -62,10 +63,12 @@ Bytes layer_cache(const model::ModelProfile& profile, const GgufOptions& options
 // The claim of a split by layers: the devices in order, the host ("cpu") last. Layers go to devices
 // from the last backwards, as llama.cpp does: the first ones stay on the host, the output layer is
 // the first to leave it. Weights are exact (a head that is tied to the token embeddings is copied
-// to the device of the output layer); compute buffers are an upper bound (see compute_bound.h).
+// to the device of the output layer); compute buffers are those of `compute`, where it has
+// them, else an upper bound (see compute_bound.h).
 // Fails with unsupported where the profile lacks what is needed, with invalid_parameter where the
 // shares add up to more layers than there are.
 Result<model::Claim> gguf_claim(const model::ModelProfile& profile, const GgufOptions& options,
-                                std::span<const LayerShare> shares);
+                                std::span<const LayerShare> shares,
+                                const model::ComputeTable* compute = nullptr);
 
 }  // namespace berth::estimate

@@ -7,6 +7,8 @@
 namespace berth::estimate {
 namespace {
 
+using model::ComputeRole;
+
 // gemma-3-270m Q4_K_M: the tensor table of the published file.
 model::ModelProfile gemma() {
   model::ModelProfile profile;
@@ -163,7 +165,7 @@ TEST(GgufClaim, DoesNotOverflowOnAbsurdFigures) {
 struct Measured {
   const char* what;
   GgufOptions how;
-  ComputePart part;
+  ComputeRole part;
   std::uint64_t bytes;
 };
 
@@ -181,16 +183,16 @@ constexpr std::uint64_t mib(double value) { return static_cast<std::uint64_t>(va
 
 TEST(ComputeBound, IsNeverBelowWhatTheEngineReservedAndNotFarAbove) {
   const Measured rows[] = {
-      {"8192, one slot", options(8192, 1), ComputePart::everything, 28602400},
-      {"2048, four slots", options(2048, 4), ComputePart::everything, 22310944},
-      {"no flash attention", without_flash_attention(), ComputePart::everything, mib(94.3)},
-      {"32768", options(32768, 1), ComputePart::everything, mib(51.3)},
-      {"embeddings", with_outputs(), ComputePart::everything, mib(527.3)},
-      {"device with all", options(8192, 1), ComputePart::layers, mib(26.0)},
-      {"host beside it", options(8192, 1), ComputePart::inputs, mib(14.0)},
-      {"one of two devices", options(8192, 1), ComputePart::layers_of_many, mib(68.0)},
-      {"ubatch 256", options(8192, 1, 256), ComputePart::everything, mib(13.51)},
-      {"ubatch 256, four slots", options(8192, 4, 256), ComputePart::everything, mib(13.51)},
+      {"8192, one slot", options(8192, 1), ComputeRole::cpu_alone, 28602400},
+      {"2048, four slots", options(2048, 4), ComputeRole::cpu_alone, 22310944},
+      {"no flash attention", without_flash_attention(), ComputeRole::cpu_alone, mib(94.3)},
+      {"32768", options(32768, 1), ComputeRole::cpu_alone, mib(51.3)},
+      {"embeddings", with_outputs(), ComputeRole::cpu_alone, mib(527.3)},
+      {"device with all", options(8192, 1), ComputeRole::device_whole, mib(26.0)},
+      {"host beside it", options(8192, 1), ComputeRole::host_whole, mib(14.0)},
+      {"one of two devices", options(8192, 1), ComputeRole::device_of_many, mib(68.0)},
+      {"ubatch 256", options(8192, 1, 256), ComputeRole::cpu_alone, mib(13.51)},
+      {"ubatch 256, four slots", options(8192, 4, 256), ComputeRole::cpu_alone, mib(13.51)},
   };
   for (const auto& row : rows) {
     const auto bound = compute_bound(gemma(), row.how, row.part);

@@ -1,6 +1,7 @@
 #include "estimate/projector.h"
 
 #include "estimate/compute_bound.h"
+#include "estimate/measured.h"
 
 #include <algorithm>
 #include <array>
@@ -44,13 +45,21 @@ Bytes projector_compute(const model::Projector& projector, const ProjectorOption
 }
 
 void add_projector(const model::Projector& projector, const ProjectorOptions& options,
-                   model::Claim& claim) {
+                   model::Claim& claim, const model::ComputeTable* compute) {
   if (claim.devices.empty()) return;
   auto own = options;
   own.on_device = options.on_device && claim.devices.front().device != "cpu";
   auto& place = own.on_device ? claim.devices.front() : claim.devices.back();
   place.weights += projector.size;
+  using enum model::ComputeRole;
+  const auto role = own.on_device ? projector_on_device : projector_on_cpu;
+  if (const auto found = measured_at_most(compute, role)) {
+    // The file, which is the claim's weights, is longer than its tensors.
+    place.compute += std::max(*found, projector.size) - projector.size;
+    return;
+  }
   place.compute += projector_compute(projector, own);
+  claim.method = model::ClaimMethod::computed;
 }
 
 }  // namespace berth::estimate

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "model/companion.h"
+#include "model/compute_table.h"
 #include "model/placement.h"
 
 #include <cstdint>
@@ -37,8 +38,9 @@ std::uint64_t patches_at_once(const model::Projector& projector, const Projector
 Bytes projector_compute(const model::Projector& projector, const ProjectorOptions& options);
 
 // Adds weights and compute buffer to `claim`: on its first device, as llama.cpp has it, or on the
-// host where it has none or the options say so.
+// host where it has none or the options say so. What `compute` has measured of it counts more than
+// the bound.
 void add_projector(const model::Projector& projector, const ProjectorOptions& options,
-                   model::Claim& claim);
+                   model::Claim& claim, const model::ComputeTable* compute = nullptr);
 
 }  // namespace berth::estimate

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/describe.h"
+#include "model/compute_table.h"
 #include "model/deployment.h"
 #include "model/placement.h"
 #include "model/profile.h"
@@ -32,10 +33,11 @@ struct Model {
   std::string created_at;
   std::uint64_t generation = 1;  // of the deployment; raised by an edit that replaces instances
   bool deleting = false;
+  ComputeTable compute;  // measured when it was accepted, where a pack of that machine can
 };
 BOOST_DESCRIBE_STRUCT(Model, (),
                       (deployment, backend, backend_reason, profile, read_by, warnings, created_at,
-                       generation, deleting))
+                       generation, deleting, compute))
 
 enum class InstanceState {
   pending,     // no placement yet; `reason` says what is missing

@@ -32,11 +32,11 @@ Result<model::Deployment> normalised(model::Deployment deployment) {
 }
 
 Result<model::Model> accept(model::Deployment deployment, const backends::Registry& backends,
-                            const Clock& clock, const ModelFinder& find) {
+                            const Clock& clock, const ModelEyes& eyes) {
   model::Model model{.deployment = std::move(deployment)};
-  auto found = find(model.deployment.source);
+  auto found = eyes.find(model.deployment.source);
   if (!found) return fail(std::move(found).error().with_field("source"));
-  model.profile = std::move(found->profile);
+  model.profile = found->profile;
   if (found->worker) model.read_by = found->worker->name;
   // What the user says of a model's purpose counts more than what its files say.
   const auto& wanted = model.deployment;
@@ -55,6 +55,8 @@ Result<model::Model> accept(model::Deployment deployment, const backends::Regist
   model.backend_reason = choice.reason;
   BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, wanted, model.profile));
   model.warnings = std::move(checked.warnings);
+  model.compute = eyes.judge(
+      *found, {.deployment = wanted, .backend = model.backend, .profile = model.profile});
   model.created_at = to_rfc3339(clock.system_now());
   return model;
 }
@@ -63,15 +65,15 @@ Result<model::Model> accept(model::Deployment deployment, const backends::Regist
 
 Result<model::Model> accept_deployment(const model::Deployment& deployment,
                                        const backends::Registry& backends, const Clock& clock,
-                                       const ModelFinder& find) {
+                                       const ModelEyes& eyes) {
   BERTH_CHECK(model::validate(deployment));
   BERTH_TRY(auto wanted, normalised(deployment));
-  return accept(std::move(wanted), backends, clock, find);
+  return accept(std::move(wanted), backends, clock, eyes);
 }
 
 Result<model::Model> accept_edit(const model::Model& before, const model::Deployment& deployment,
                                  const backends::Registry& backends, const Clock& clock,
-                                 const ModelFinder& find) {
+                                 const ModelEyes& eyes) {
   if (deployment.name != before.deployment.name) {
     return fail(make_error(ErrorCode::invalid_parameter,
                            "name can not be changed; deploy \"{}\" beside it and remove this one",
@@ -85,7 +87,7 @@ Result<model::Model> accept_edit(const model::Model& before, const model::Deploy
     after.deployment = std::move(wanted);
     return after;
   }
-  BERTH_TRY(model::Model after, accept(std::move(wanted), backends, clock, find));
+  BERTH_TRY(model::Model after, accept(std::move(wanted), backends, clock, eyes));
   after.created_at = before.created_at;
   after.deleting = before.deleting;
   after.generation = before.generation + 1;

@@ -13,12 +13,12 @@ namespace berth::server {
 // file that is not there, corrupt or unsupported for one that can not be served.
 Result<model::Model> accept_deployment(const model::Deployment& deployment,
                                        const backends::Registry& backends, const Clock& clock,
-                                       const ModelFinder& find);
+                                       const ModelEyes& eyes);
 
 // The model after an edit: the generation is raised where instances have to be replaced for it.
 // Fails as above, and on a change of the name.
 Result<model::Model> accept_edit(const model::Model& before, const model::Deployment& deployment,
                                  const backends::Registry& backends, const Clock& clock,
-                                 const ModelFinder& find);
+                                 const ModelEyes& eyes);
 
 }  // namespace berth::server

@@ -32,6 +32,7 @@ model::ClusterView imagined(const FitQuestion& question) {
   status.pack = {.name = "imagined",
                  .engine = std::string(question.backend.descriptor().engines.front()),
                  .backend = std::string(question.backend.descriptor().name),
+                 .build = question.compute.build,
                  .runtimes = {"cpu", "cuda"},
                  .program = {"imagined"}};
   status.state = model::PackState::installed;
@@ -60,7 +61,8 @@ Result<Laid> lay_by_layers(const FitQuestion& question, const std::vector<std::s
   BERTH_TRY(const auto parsed, backends::parse_parameters(question.backend.descriptor(), flags));
   model::Deployment deployment{.name = "imagined", .source = "/imagined", .parameters = flags};
   const auto placed =
-      schedule::place({deployment, question.profile, question.backend, parsed}, imagined(question));
+      schedule::place({deployment, question.profile, question.backend, parsed, &question.compute},
+                      imagined(question));
   Laid laid;
   if (!placed) {
     for (const auto& rejection : placed.error()) laid.reasons.push_back(explain(rejection));
@@ -90,7 +92,8 @@ Result<Laid> lay_by_ranks(const FitQuestion& question, const std::vector<std::st
                                       .parameters = parsed,
                                       .serving = serving,
                                       .devices = {},
-                                      .cores = question.cores};
+                                      .cores = question.cores,
+                                      .compute = &question.compute};
     for (std::size_t i = 0; i < count; ++i) {
       request.devices.push_back({fmt::format("device:{}", i), 0});
     }

@@ -38,6 +38,7 @@ struct FitQuestion {
   std::vector<Bytes> devices;                  // 1 to 16
   Bytes host;                                  // main memory beside them; 0 = enough
   std::uint32_t cores = 0;
+  model::ComputeTable compute = {};  // what an engine has measured of its buffers
 };
 
 // Fails with invalid_parameter (field "devices") for none or more than 16, and with what the

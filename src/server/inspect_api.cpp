@@ -45,8 +45,8 @@ Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& re
   BERTH_TRY(auto wish, read_body<InspectRequest>(request));
   BERTH_TRY(auto found, find_source(context, wish));
   const Machine machine = machine_of(found);
-  BERTH_TRY(Inspection inspection,
-            inspect(wish, std::move(found.profile), machine, context.backends));
+  const auto judge = [&found](cluster::JudgeRequest what) { return judge_model(found, what); };
+  BERTH_TRY(Inspection inspection, inspect(wish, found.profile, machine, context.backends, judge));
   if (found.worker) inspection.worker = found.worker->name;
   return net::json_response(200, to_json(inspection));
 }

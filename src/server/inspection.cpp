@@ -11,14 +11,15 @@ constexpr std::string_view kDevice = "device";
 
 Result<Way> find_way(const backends::Backend& backend, const model::ModelProfile& profile,
                      const backends::ParsedParameters& parameters, bool on_device,
-                     std::uint32_t cores) {
+                     std::uint32_t cores, const model::ComputeTable& compute) {
   Way way{.on = on_device ? std::string(kDevice) : "cpu"};
   BERTH_TRY(way.serving, backend.serving(profile, parameters, on_device));
   backends::EstimateRequest request{.profile = profile,
                                     .parameters = parameters,
                                     .serving = way.serving,
                                     .devices = {},
-                                    .cores = cores};
+                                    .cores = cores,
+                                    .compute = &compute};
   if (on_device) {
     const std::uint32_t all = backend.layers(profile);
     const auto layers = std::min(backend.device_wish(parameters).layers.value_or(all), all);
@@ -53,7 +54,8 @@ Result<std::vector<std::string>> flags_of(const InspectRequest& request,
 }  // namespace
 
 Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile profile,
-                           Machine machine, const backends::Registry& backends) {
+                           Machine machine, const backends::Registry& backends,
+                           const AskJudge& judge) {
   Inspection found{.path = request.source,
                    .worker = std::nullopt,
                    .profile = std::move(profile),
@@ -80,12 +82,19 @@ Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile pr
     found.warnings.push_back(
         fmt::format("this version of Berth does not start {} yet", found.backend));
   }
+  model::ComputeTable compute;
+  if (judge && choice.backend->descriptor().startable) {
+    compute = judge({.deployment = deployment,
+                     .backend = found.backend,
+                     .profile = found.profile,
+                     .devices = true});
+  }
   const bool device_wanted =
       choice.backend->device_wish(checked.parameters).layers.value_or(1) != 0;
   for (const bool on_device : {false, true}) {
     if (on_device && !device_wanted) continue;
     auto way = find_way(*choice.backend, found.profile, checked.parameters, on_device,
-                        found.machine.cores);
+                        found.machine.cores, compute);
     if (way) {
       found.ways.push_back(*std::move(way));
     } else if (way.error().code != ErrorCode::unsupported) {
@@ -100,7 +109,8 @@ Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile pr
                                       .parameters = flags,
                                       .devices = request.devices,
                                       .host = found.machine.memory,
-                                      .cores = found.machine.cores}));
+                                      .cores = found.machine.cores,
+                                      .compute = compute}));
   }
   return found;
 }

@@ -4,11 +4,13 @@
 
 #include "backends/backend.h"
 #include "base/describe.h"
+#include "cluster/protocol.h"
 #include "model/placement.h"
 #include "model/profile.h"
 #include "server/fit.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -79,9 +81,13 @@ inline constexpr FieldInfo kInspectFields[] = {
 };
 constexpr std::span<const FieldInfo> field_table(const InspectRequest*) { return kInspectFields; }
 
-// A projector or adapter has no backend and no ways. Fails where no backend serves the model, or a
-// flag is wrong (invalid_parameter).
+// What an engine measures of the buffers of a model, with the flags of a deployment.
+using AskJudge = std::function<model::ComputeTable(cluster::JudgeRequest)>;
+
+// `judge` may be empty. A projector or adapter has no backend and no ways. Fails where no backend
+// serves the model, or a flag is wrong (invalid_parameter).
 Result<Inspection> inspect(const InspectRequest& request, model::ModelProfile profile,
-                           Machine machine, const backends::Registry& backends);
+                           Machine machine, const backends::Registry& backends,
+                           const AskJudge& judge = {});
 
 }  // namespace berth::server

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include <spdlog/spdlog.h>
+
 namespace berth::server {
 namespace {
 
@@ -19,11 +21,33 @@ constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
 // Below what clients wait for.
 constexpr std::chrono::seconds kAddressPatience(60);
 
+net::ClientRequest request_to(const model::Worker& worker, std::string target) {
+  net::ClientRequest request;
+  request.target = std::move(target);
+  request.headers.set("authorization", "Bearer " + worker.access_key);
+  return request;
+}
+
+Result<model::ComputeTable> ask_to_judge(const model::Worker& worker,
+                                         const cluster::JudgeRequest& what) {
+  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
+  auto request = request_to(worker, "/worker/v1/judge");
+  request.method = "POST";
+  request.headers.set("content-type", "application/json");
+  request.body = to_text(to_json(what, Secrets::hide));
+  BERTH_TRY(const auto response,
+            net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines));
+  if (response.status >= 300) {
+    return fail(net::error_from_response(response.status, response.body));
+  }
+  BERTH_TRY(const auto body, parse_json(response.body));
+  return from_json<model::ComputeTable>(body, UnknownMembers::ignore);
+}
+
 Result<model::ModelProfile> ask(const model::Worker& worker, const std::filesystem::path& path) {
   BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
-  net::ClientRequest request;
-  request.target = "/worker/v1/profile?path=" + net::percent_encode(path.string());
-  request.headers.set("authorization", "Bearer " + worker.access_key);
+  auto request =
+      request_to(worker, "/worker/v1/profile?path=" + net::percent_encode(path.string()));
   const auto response = net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines);
   // The local worker's disk is the server's: where the worker is between two lives, the server
   // reads.
@@ -102,6 +126,34 @@ Result<FoundModel> find_model(ServerContext& context, const std::filesystem::pat
                     .with_field("source"));
   }
   return FoundModel{.profile = std::move(*profile), .worker = std::nullopt};
+}
+
+model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request) {
+  if (!found.worker) return {};
+  auto table = ask_to_judge(*found.worker, request);
+  if (table) return *std::move(table);
+  spdlog::warn("{} was not judged by the worker {}: {}", request.deployment.source,
+               found.worker->name, table.error().to_string());
+  return {};
+}
+
+bool has_devices(ServerContext& context) {
+  const auto stored = store::list_as<model::Worker>(context.store, model::kWorkerKind);
+  return stored && std::ranges::any_of(stored->items, [](const auto& item) {
+           return std::ranges::any_of(item.value.devices, [](const model::Device& device) {
+             return device.kind != model::DeviceKind::cpu;
+           });
+         });
+}
+
+ModelEyes eyes_of(ServerContext& context) {
+  return {
+      .find = [&context](const std::filesystem::path& path) { return find_model(context, path); },
+      .judge =
+          [&context](const FoundModel& found, cluster::JudgeRequest request) {
+            request.devices = has_devices(context);
+            return judge_model(found, request);
+          }};
 }
 
 Result<FoundModel> find_model_at(ServerContext& context, const std::string& address) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "cluster/protocol.h"
 #include "model/profile.h"
 #include "model/worker.h"
 #include "server/context.h"
@@ -30,7 +31,20 @@ Result<FoundModel> find_model(ServerContext& context, const std::filesystem::pat
 // address wants to know who asks: to its caller, unauthenticated is about the server's own keys).
 Result<FoundModel> find_model_at(ServerContext& context, const std::string& address);
 
-// As `find_model`, for those that have no server to ask.
-using ModelFinder = std::function<Result<FoundModel>(const std::filesystem::path&)>;
+// What an engine of the machine that read the model measures of its buffers; empty where nothing
+// there can, or it does not answer: a claim then uses bounds. `devices`: also for devices. Blocks.
+model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request);
+
+// Whether a worker has a device beside its CPU.
+bool has_devices(ServerContext& context);
+
+// How those that have no server look at a model's files, and have them judged.
+struct ModelEyes {
+  std::function<Result<FoundModel>(const std::filesystem::path&)> find;
+  std::function<model::ComputeTable(const FoundModel&, cluster::JudgeRequest)> judge;
+};
+
+// The eyes of this server: what its workers say. `context` must outlive them.
+ModelEyes eyes_of(ServerContext& context);
 
 }  // namespace berth::server

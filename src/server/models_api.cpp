@@ -34,10 +34,6 @@ Result<net::Response> answer_with(ServerContext& context, int status, const Mode
                        revision);
 }
 
-ModelFinder finder(ServerContext& context) {
-  return [&context](const std::filesystem::path& path) { return find_model(context, path); };
-}
-
 Result<net::Response> list_models(ServerContext& context, const ApiRequest&) {
   BERTH_TRY(const auto models, store::list_as<Model>(context.store, model::kModelKind));
   BERTH_TRY(const auto instances, all_instances(context));
@@ -49,7 +45,7 @@ Result<net::Response> list_models(ServerContext& context, const ApiRequest&) {
 }
 
 Result<Model> accept_new(ServerContext& context, const Deployment& deployment) {
-  return accept_deployment(deployment, context.backends, context.clock, finder(context));
+  return accept_deployment(deployment, context.backends, context.clock, eyes_of(context));
 }
 
 Result<net::Response> create_model(ServerContext& context, const ApiRequest& request) {
@@ -75,7 +71,7 @@ Result<Model> edit(ServerContext& context, const Model& before, const Deployment
     return fail(ErrorCode::conflict, "the model \"{}\" is being removed; try again in a moment",
                 before.deployment.name);
   }
-  return accept_edit(before, deployment, context.backends, context.clock, finder(context));
+  return accept_edit(before, deployment, context.backends, context.clock, eyes_of(context));
 }
 
 Result<net::Response> patch_model(ServerContext& context, const ApiRequest& request) {

@@ -7,6 +7,7 @@
 #include "process/process_table.h"
 #include "worker/file_service.h"
 #include "worker/identity.h"
+#include "worker/judge_service.h"
 #include "worker/listener.h"
 #include "worker/log_service.h"
 #include "worker/member.h"
@@ -449,6 +450,12 @@ Result<void> run_agent(const AgentOptions& options) {
   add_log_routes(router, logs);
   FileService files(logs.access_key);
   add_file_routes(router, files);
+  JudgeService judge{.access_key = logs.access_key,
+                     .backends = backends::builtin_backends(),
+                     .packs = [&packs] { return packs->list(); },
+                     .system = read_system_facts(),
+                     .judge = engines::Judge(options.data.judgements())};
+  add_judge_routes(router, judge);
   BERTH_TRY(const auto listener,
             net::Server::listen({.address = {"127.0.0.1", 0}, .contexts = {&context}},
                                 std::move(router)));

@@ -199,10 +199,12 @@ Result<model::Claim> LlamaBox::estimate(const EstimateRequest& request) const {
   for (const auto& share : request.devices) shares.push_back({share.device, share.layers});
   const auto settings = settings_of(request.profile, request.parameters, request.serving,
                                     !shares.empty(), request.cores);
-  BERTH_TRY(auto claim, estimate::gguf_claim(request.profile, settings.memory, shares));
+  BERTH_TRY(auto claim,
+            estimate::gguf_claim(request.profile, settings.memory, shares, request.compute));
   BERTH_TRY(const auto* projector, projector_of(request.profile, request.parameters));
   if (projector != nullptr) {
-    estimate::add_projector(*projector, projector_options(request.parameters), claim);
+    estimate::add_projector(*projector, projector_options(request.parameters), claim,
+                            request.compute);
   }
   return claim;
 }

@@ -22,6 +22,12 @@ class LlamaBox final : public Backend {
   [[nodiscard]] Result<std::vector<std::string>> check(
       const model::ModelProfile& profile, const ParsedParameters& parameters) const override;
   [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
+  [[nodiscard]] std::vector<LayoutQuestion> layout_questions(const model::ModelProfile& profile,
+                                                             const ParsedParameters& parameters,
+                                                             bool has_devices) const override;
+  [[nodiscard]] std::vector<model::ComputeFigure> compute_figures(
+      const model::ModelProfile& profile, const LayoutQuestion& question,
+      const LayoutAnswer& answer) const override;
   [[nodiscard]] Result<model::LaunchPlan> launch(const LaunchContext& context) const override;
 };
 

@@ -1,0 +1,117 @@
+#include "worker/judging.h"
+
+#include "engines/runtime.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace berth::worker {
+namespace {
+
+// Larger than any: what fits is asked elsewhere.
+constexpr Bytes kPlenty{1ULL << 50U};
+
+// ggml lays out the buffers of these devices alike.
+constexpr std::string_view kStandIn = "cuda";
+
+struct Asking {
+  const backends::Backend& backend;
+  const backends::ParsedParameters& parameters;
+  const model::PackStatus& pack;
+  const model::Worker& worker;
+  const cluster::JudgeRequest& request;
+};
+
+// The command line of the engine for this layout, with the judge in the program's place.
+Result<std::vector<std::string>> command_of(const Asking& asking,
+                                            const backends::LayoutQuestion& question) {
+  model::Placement placement{.worker = asking.worker.name};
+  BERTH_TRY(placement.claim, asking.backend.estimate({.profile = asking.request.profile,
+                                                      .parameters = asking.parameters,
+                                                      .serving = question.serving,
+                                                      .devices = question.devices,
+                                                      .cores = asking.worker.system.cores}));
+  model::EnginePack judge = asking.pack.pack;
+  judge.program = judge.judge;
+  BERTH_TRY(auto plan, asking.backend.launch(
+                           {.deployment = asking.request.deployment,
+                            .profile = asking.request.profile,
+                            .placement = placement,
+                            .serving = question.serving,
+                            .pack = judge,
+                            .pack_folder = asking.pack.folder,
+                            .pack_python = engines::pack_python(asking.pack.folder).string(),
+                            .worker = asking.worker,
+                            .instance = asking.request.deployment.name,
+                            .folder = "/",
+                            .engine_key = "",
+                            .ports = std::vector<std::uint16_t>(asking.backend.ports(), 1)}));
+  return std::move(plan.argv);
+}
+
+engines::JudgeQuestion question_of(const Asking& asking, std::vector<std::string> argv,
+                                   const backends::LayoutQuestion& layout) {
+  engines::JudgeQuestion question{.argv = std::move(argv), .build = asking.pack.pack.build};
+  for (const auto& share : layout.devices) {
+    question.devices.push_back({share.device, std::string(kStandIn), kPlenty});
+  }
+  const std::filesystem::path source(asking.request.deployment.source);
+  for (const auto& file : asking.request.profile.files) {
+    const std::filesystem::path path(file.path);
+    question.files.push_back(path.is_absolute() ? path : source / path);
+  }
+  // The model itself, its projector and whatever else the flags name.
+  for (const auto& word : question.argv) {
+    if (word.starts_with('/')) question.files.emplace_back(word);
+  }
+  return question;
+}
+
+backends::LayoutAnswer answer_of(const engines::Judgement& judgement) {
+  backends::LayoutAnswer answer;
+  for (const auto& device : judgement.devices) {
+    answer.devices.push_back({.weights = device.weights,
+                              .kv_cache = device.kv_cache,
+                              .compute = device.compute,
+                              .projector = device.projector});
+  }
+  answer.host = answer.devices.back();
+  answer.devices.pop_back();
+  return answer;
+}
+
+}  // namespace
+
+const model::PackStatus* find_judge(const std::vector<model::PackStatus>& packs,
+                                    std::string_view backend) {
+  const auto found = std::ranges::find_if(packs, [&](const model::PackStatus& status) {
+    return status.state == model::PackState::installed && status.pack.backend == backend &&
+           !status.pack.judge.empty();
+  });
+  return found == packs.end() ? nullptr : &*found;
+}
+
+Result<model::ComputeTable> judge_model(engines::Judge& judge, const backends::Registry& backends,
+                                        const model::PackStatus& pack, const model::Worker& worker,
+                                        const cluster::JudgeRequest& request, Duration timeout,
+                                        const std::stop_token& stop) {
+  const auto* backend = backends.find(request.backend);
+  if (backend == nullptr) {
+    return fail(ErrorCode::unsupported, "this worker has no backend named {}", request.backend);
+  }
+  BERTH_TRY(const auto parameters,
+            backends::parse_parameters(backend->descriptor(), request.deployment.parameters));
+  const Asking asking{*backend, parameters, pack, worker, request};
+  model::ComputeTable table{.build = pack.pack.build};
+  for (const auto& layout :
+       backend->layout_questions(request.profile, parameters, request.devices)) {
+    BERTH_TRY(auto argv, command_of(asking, layout));
+    BERTH_TRY(const auto judgement,
+              judge.ask(question_of(asking, std::move(argv), layout), timeout, stop));
+    const auto figures = backend->compute_figures(request.profile, layout, answer_of(judgement));
+    table.figures.insert(table.figures.end(), figures.begin(), figures.end());
+  }
+  return table;
+}
+
+}  // namespace berth::worker
