@@ -1,5 +1,7 @@
 #include "schedule/layout.h"
 
+#include "estimate/observed.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -21,15 +23,23 @@ struct Shortage {
 // Everything about one pack of one worker that the stages share.
 class Bench {
  public:
-  Bench(const PlacementRequest& request, const Option& option, const model::Serving& serving)
-      : request_(request), option_(option), serving_(serving) {}
+  Bench(const PlacementRequest& request, const Option& option, const PackOption& pack,
+        const model::Serving& serving)
+      : request_(request), option_(option), serving_(serving), build_(pack.status->pack.build) {
+    if (request.compute != nullptr && request.compute->build == build_) compute_ = request.compute;
+  }
 
   [[nodiscard]] Result<model::Claim> claim(const Shares& shares) const {
     auto claim = request_.backend.estimate({.profile = request_.profile,
                                             .parameters = request_.parameters,
                                             .serving = serving_,
                                             .devices = shares,
-                                            .cores = option_.worker->system.cores});
+                                            .cores = option_.worker->system.cores,
+                                            .compute = compute_});
+    if (claim) {
+      const auto* seen = estimate::find_observed(request_.observed, build_, serving_, *claim);
+      if (seen != nullptr) estimate::apply_observed(*seen, *claim);
+    }
     const auto& given = request_.deployment.claim;
     if (!claim || !given || (!given->vram && !given->ram)) return claim;
     claim->method = model::ClaimMethod::given;
@@ -62,6 +72,8 @@ class Bench {
   const PlacementRequest& request_;
   const Option& option_;
   model::Serving serving_;
+  std::string_view build_;  // of the pack's engine
+  const model::ComputeTable* compute_ = nullptr;
 };
 
 // `layers` in the proportions given: largest remainder, earlier devices first at ties.
@@ -133,7 +145,7 @@ class StageRun {
  public:
   StageRun(const PlacementRequest& request, const Option& option, const PackOption& pack,
            const model::Serving& serving, Rejections& rejections)
-      : bench_(request, option, serving),
+      : bench_(request, option, pack, serving),
         option_(option),
         devices_(pack.devices),
         wish_(request.backend.device_wish(request.parameters)),

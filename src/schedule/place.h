@@ -5,6 +5,7 @@
 #include "backends/backend.h"
 #include "model/cluster_view.h"
 #include "model/deployment.h"
+#include "model/observation.h"
 #include "model/placement.h"
 #include "model/profile.h"
 #include "schedule/rejection.h"
@@ -19,6 +20,9 @@ struct PlacementRequest {
   const model::ModelProfile& profile;
   const backends::Backend& backend;
   const backends::ParsedParameters& parameters;
+  // What an engine has measured of its buffers; it holds for packs of that build.
+  const model::ComputeTable* compute = nullptr;
+  const model::Observation* observed = nullptr;  // what earlier instances took
 };
 
 // How the model is laid out; the first stage that any worker can do wins.

@@ -194,6 +194,52 @@ TEST(Place, LetsAGivenClaimReplaceTheEstimate) {
   EXPECT_EQ(placed->placement.claim.devices[1].total(), 1_GiB);
 }
 
+TEST(Place, CountsMeasuredBuffersForPacksOfTheSameBuildOnly) {
+  const auto view = cluster({worker("a", 64_GiB, {24_GiB})});
+  auto request = asked({"--ctx-size", "4096"});
+  request.compute = {.build = "b1",
+                     .figures = {{model::ComputeRole::device_whole, 4096, 4, 123_MiB},
+                                 {model::ComputeRole::host_whole, 4096, 4, 7_MiB}}};
+  const auto judged = request.place(view);
+  ASSERT_TRUE(judged);
+  EXPECT_EQ(judged->placement.claim.method, model::ClaimMethod::judged);
+  EXPECT_EQ(judged->placement.claim.devices[0].compute, 123_MiB);
+  EXPECT_EQ(judged->placement.claim.devices[1].compute, 7_MiB);
+
+  request.compute.build = "b2";
+  const auto computed = request.place(view);
+  ASSERT_TRUE(computed);
+  EXPECT_EQ(computed->placement.claim.method, model::ClaimMethod::computed);
+  EXPECT_NE(computed->placement.claim.devices[0].compute, 123_MiB);
+}
+
+TEST(Place, CountsABoundWhereAFigureIsMissing) {
+  const auto view = cluster({worker("a", 64_GiB, {24_GiB})});
+  auto request = asked({"--ctx-size", "4096"});
+  request.compute = {.build = "b1",
+                     .figures = {{model::ComputeRole::device_whole, 4096, 4, 123_MiB}}};
+  const auto placed = request.place(view);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->placement.claim.method, model::ClaimMethod::computed);
+  EXPECT_EQ(placed->placement.claim.devices[0].compute, 123_MiB);
+  EXPECT_GT(placed->placement.claim.devices[1].compute, 0_B);
+}
+
+TEST(Place, BelievesWhatAnEarlierInstanceTook) {
+  const auto view = cluster({worker("a", 64_GiB)});
+  auto request = asked({"--ctx-size", "4096"});
+  const auto before = request.place(view);
+  ASSERT_TRUE(before);
+  const auto& host = before->placement.claim.devices.back();
+  const auto seen = host.total() + 1_GiB;
+  request.observed.layouts = {
+      {.build = "b1", .serving = {.context = 4096, .slots = 1}, .host = seen}};
+  const auto after = request.place(view);
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->placement.claim.method, model::ClaimMethod::observed);
+  EXPECT_GE(after->placement.claim.devices.back().total(), seen);
+}
+
 TEST(Place, UsesTheNamedDevicesOnly) {
   auto request = asked();
   request.deployment.devices = {"box1:cuda:1"};

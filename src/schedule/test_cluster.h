@@ -37,6 +37,7 @@ inline model::PackStatus pack(std::string name, std::vector<std::string> runtime
                  .engine = "llama.cpp",
                  .backend = "llama-box",
                  .version = "1",
+                 .build = "b1",
                  .runtimes = std::move(runtimes),
                  .program = {"llama-server"}};
   status.state = state;
@@ -78,12 +79,15 @@ inline model::ClusterView cluster(const std::vector<model::WorkerView>& workers)
 struct Asked {
   model::Deployment deployment;
   model::ModelProfile profile = llama();
+  model::ComputeTable compute;
+  model::Observation observed;
 
   [[nodiscard]] tl::expected<ScoredPlacement, Rejections> place(
       const model::ClusterView& view) const {
     const auto& backend = *backends::builtin_backends().find("llama-box");
     const auto parameters = backends::parse_parameters(backend.descriptor(), deployment.parameters);
-    return schedule::place({deployment, profile, backend, parameters.value()}, view);
+    return schedule::place({deployment, profile, backend, parameters.value(), &compute, &observed},
+                           view);
   }
 };
 

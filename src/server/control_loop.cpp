@@ -2,6 +2,7 @@
 
 #include "base/ids.h"
 #include "base/log.h"
+#include "server/observations.h"
 #include "server/reconcile.h"
 #include "store/typed.h"
 #include "store/watch.h"
@@ -38,6 +39,26 @@ model::WorkerView view_of(const model::Worker& worker, const WorkerRegistry& reg
     view.devices.push_back({.device = device, .claimed = {}, .ours = ours});
   }
   return view;
+}
+
+// Empty where the worker does not have the pack any more.
+std::string build_of(const std::vector<model::PackStatus>& packs,
+                     const model::Placement& placement) {
+  const auto found = std::ranges::find_if(
+      packs, [&](const model::PackStatus& status) { return status.pack.name == placement.pack; });
+  return found == packs.end() ? std::string() : found->pack.build;
+}
+
+// Removes the observations that are the longest without news, where there are many.
+Result<void> make_room(store::Store& store) {
+  BERTH_TRY(auto seen, store::list_as<model::Observation>(store, model::kObservationKind));
+  if (seen.items.size() < kMostObservations) return {};
+  const auto oldest = std::ranges::min_element(seen.items, {}, [](const auto& item) {
+    return item.value.layouts.empty() ? std::string() : item.value.layouts.back().at;
+  });
+  const auto removed = store.remove(model::kObservationKind, oldest->name);
+  if (!removed && removed.error().code != ErrorCode::not_found) return fail(removed.error());
+  return {};
 }
 
 template <class T>
@@ -125,6 +146,43 @@ Result<bool> ControlLoop::judge_workers() {
   return wrote;
 }
 
+Result<void> ControlLoop::look_at_engines(ClusterState& state) {
+  for (const auto& model : state.models) {
+    const auto name = observation_name(model.value);
+    auto stored = store::get_as<model::Observation>(store_, model::kObservationKind, name);
+    if (!stored && stored.error().code != ErrorCode::not_found) return fail(stored.error());
+    model::Observation known = stored ? std::move(stored->value) : model::Observation{};
+    bool is_new = false;
+    for (const auto& instance : state.instances) {
+      if (instance.value.model != model.name || !instance.value.placement ||
+          instance.value.model_generation != model.value.generation) {
+        continue;
+      }
+      const auto latest = workers_.find(instance.value.placement->worker);
+      if (!latest) continue;
+      for (const auto& report : latest->report.instances) {
+        const bool serves = report.instance == instance.name && report.resident &&
+                            report.state == model::InstanceState::ready;
+        if (!serves) continue;
+        const Sighting sighting{.model = model.value,
+                                .instance = instance.value,
+                                .build = build_of(latest->report.packs, *instance.value.placement),
+                                .resident = *report.resident};
+        is_new = note_sighting(sighting, to_rfc3339(state.now), known) || is_new;
+      }
+    }
+    if (is_new) {
+      if (!stored) BERTH_CHECK(make_room(store_));
+      BERTH_CHECK(store_.commit({{.kind = std::string(model::kObservationKind),
+                                  .name = name,
+                                  .data = store::to_data(known),
+                                  .expected = stored ? stored->revision : 0}}));
+    }
+    if (!known.layouts.empty()) state.observations[model.name] = std::move(known);
+  }
+  return {};
+}
+
 Result<bool> ControlLoop::run_once() {
   BERTH_TRY(const bool judged, judge_workers());
   ClusterState state;
@@ -148,6 +206,7 @@ Result<bool> ControlLoop::run_once() {
       }
     }
   }
+  BERTH_CHECK(look_at_engines(state));
   const Randomness random{.new_id = [] { return random_id(5); },
                           .new_key = [] { return random_key(); }};
   Decision decision = reconcile(state, backends_, random);

@@ -15,6 +15,8 @@
 
 namespace berth::server {
 
+struct ClusterState;
+
 // Runs on a thread of its own between `start` and destruction.
 class ControlLoop {
  public:
@@ -35,6 +37,8 @@ class ControlLoop {
   void run(const std::stop_token& stop);
   // Marks workers that fell silent, or speak again.
   Result<bool> judge_workers();
+  // Reads what was seen of the models' instances, and adds what their workers say now.
+  Result<void> look_at_engines(ClusterState& state);
 
   store::Store& store_;
   WorkerRegistry& workers_;

@@ -278,10 +278,14 @@ class Pass {
       wait(instance, parameters.error().to_string());
       return;
     }
-    const schedule::PlacementRequest request{.deployment = model.deployment,
-                                             .profile = model.profile,
-                                             .backend = *backend,
-                                             .parameters = *parameters};
+    const auto seen = state_.observations.find(model.deployment.name);
+    const schedule::PlacementRequest request{
+        .deployment = model.deployment,
+        .profile = model.profile,
+        .backend = *backend,
+        .parameters = *parameters,
+        .compute = &model.compute,
+        .observed = seen == state_.observations.end() ? nullptr : &seen->second};
     auto placed = schedule::place(request, view_);
     if (!placed) {
       wait(instance, schedule::explain(placed.error()));

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "model/cluster_view.h"
 #include "model/instance.h"
+#include "model/observation.h"
 #include "store/store.h"
 #include "store/typed.h"
 
@@ -25,6 +26,7 @@ struct ClusterState {
   // and we do not know is kept.
   std::map<std::string, json::object> instance_documents;
   std::map<std::string, json::object> assignment_documents;
+  std::map<std::string, model::Observation> observations;  // by the model's name
   model::ClusterView view;  // workers with what is used, without claims of ours
   // The revision up to which a worker has taken in its assignments, and the instances that it still
   // has; a worker that is not here has not spoken.

