@@ -77,9 +77,9 @@ class Buffers {
  private:
   Bytes of(model::ComputeRole role) {
     const Bytes bound = compute_bound(profile_, options_, role);
-    const auto figure = measured(compute_, role, options_);
-    if (!figure) all_measured_ = false;
-    return figure.value_or(bound);
+    const auto* figure = measured(compute_, role, options_);
+    if (figure == nullptr) all_measured_ = false;
+    return figure == nullptr ? bound : figure->size;
   }
 
   const model::ModelProfile& profile_;
@@ -201,6 +201,15 @@ Result<model::Claim> gguf_claim(const model::ModelProfile& profile, const GgufOp
   }
 
   host.compute = buffers.of_host(used, first == 0);
+  // Where flags move tensors about, the engine knows where they go; else both sides count them.
+  if (options.layers_may_stay_on_host && claim.devices.size() == 1 && first == 0) {
+    const auto* on_device = measured(compute, model::ComputeRole::device_whole, options);
+    const auto* beside = measured(compute, model::ComputeRole::host_whole, options);
+    if (on_device != nullptr && beside != nullptr && on_device->weights.count != 0) {
+      claim.devices.front().weights = on_device->weights;
+      host.weights = beside->weights;
+    }
+  }
   claim.method = buffers.all_measured() ? model::ClaimMethod::judged : model::ClaimMethod::computed;
   Bytes checkpoint;
   for (std::uint32_t layer = 0; layer < layers; ++layer) {

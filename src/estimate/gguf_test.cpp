@@ -213,5 +213,26 @@ TEST(CacheTypes, AreReadByTheEnginesNames) {
   EXPECT_EQ(cache_bytes(CacheType::f16, 64), 128_B);
 }
 
+TEST(GgufClaim, CountsTensorsThatFlagsMoveOnBothSidesUnlessTheEngineWasAsked) {
+  auto moved = options(8192, 1);
+  moved.layers_may_stay_on_host = true;
+  const std::vector<LayerShare> all = {{"cuda:0", 19}};
+  const auto plain = gguf_claim(gemma(), options(8192, 1), all).value();
+  const auto both = gguf_claim(gemma(), moved, all).value();
+  EXPECT_EQ(both.devices[0].weights, plain.devices[0].weights);
+  EXPECT_GT(both.devices[1].weights, plain.devices[1].weights);
+
+  model::ComputeTable table{.build = "b1",
+                            .figures = {{ComputeRole::device_whole, 8192, 1, 1_MiB, 50_MiB},
+                                        {ComputeRole::host_whole, 8192, 1, 2_MiB, 190_MiB}}};
+  const auto judged = gguf_claim(gemma(), moved, all, &table).value();
+  EXPECT_EQ(judged.method, model::ClaimMethod::judged);
+  EXPECT_EQ(judged.devices[0].weights, 50_MiB);
+  EXPECT_EQ(judged.devices[1].weights, 190_MiB);
+  EXPECT_EQ(judged.devices[1].compute, 2_MiB);
+  const auto untouched = gguf_claim(gemma(), options(8192, 1), all, &table).value();
+  EXPECT_EQ(untouched.devices[0].weights, plain.devices[0].weights);
+}
+
 }  // namespace
 }  // namespace berth::estimate

@@ -4,14 +4,14 @@
 
 namespace berth::estimate {
 
-std::optional<Bytes> measured(const model::ComputeTable* table, model::ComputeRole role,
-                              const GgufOptions& options) {
-  if (table == nullptr) return std::nullopt;
-  std::optional<Bytes> least;
+const model::ComputeFigure* measured(const model::ComputeTable* table, model::ComputeRole role,
+                                     const GgufOptions& options) {
+  if (table == nullptr) return nullptr;
+  const model::ComputeFigure* least = nullptr;
   for (const auto& figure : table->figures) {
     const bool holds = figure.role == role && figure.slots == options.slots &&
                        padded_context(figure.context) >= padded_context(options.context);
-    if (holds) least = std::min(least.value_or(figure.size), figure.size);
+    if (holds && (least == nullptr || figure.size < least->size)) least = &figure;
   }
   return least;
 }

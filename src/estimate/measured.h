@@ -10,9 +10,9 @@
 namespace berth::estimate {
 
 // The figure of `role` for as many slots and at least as many tokens as `options` has: buffers grow
-// with tokens. Nothing where `table` is null or lacks it.
-std::optional<Bytes> measured(const model::ComputeTable* table, model::ComputeRole role,
-                              const GgufOptions& options);
+// with tokens. Null where `table` is null or lacks it.
+const model::ComputeFigure* measured(const model::ComputeTable* table, model::ComputeRole role,
+                                     const GgufOptions& options);
 
 // The largest figure of `role`, whatever the tokens: a projector's do not depend on them.
 std::optional<Bytes> measured_at_most(const model::ComputeTable* table, model::ComputeRole role);

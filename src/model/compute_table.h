@@ -30,8 +30,9 @@ struct ComputeFigure {
   std::uint32_t context = 0;  // tokens of one slot
   std::uint32_t slots = 1;
   Bytes size;
+  Bytes weights;  // that lie there too, where flags move tensors about
 };
-BOOST_DESCRIBE_STRUCT(ComputeFigure, (), (role, context, slots, size))
+BOOST_DESCRIBE_STRUCT(ComputeFigure, (), (role, context, slots, size, weights))
 
 struct ComputeTable {
   std::string build;  // of the engine that measured: "b11434"; empty: nothing was measured

@@ -198,8 +198,8 @@ TEST(Place, CountsMeasuredBuffersForPacksOfTheSameBuildOnly) {
   const auto view = cluster({worker("a", 64_GiB, {24_GiB})});
   auto request = asked({"--ctx-size", "4096"});
   request.compute = {.build = "b1",
-                     .figures = {{model::ComputeRole::device_whole, 4096, 4, 123_MiB},
-                                 {model::ComputeRole::host_whole, 4096, 4, 7_MiB}}};
+                     .figures = {{model::ComputeRole::device_whole, 4096, 4, 123_MiB, {}},
+                                 {model::ComputeRole::host_whole, 4096, 4, 7_MiB, {}}}};
   const auto judged = request.place(view);
   ASSERT_TRUE(judged);
   EXPECT_EQ(judged->placement.claim.method, model::ClaimMethod::judged);
@@ -217,7 +217,7 @@ TEST(Place, CountsABoundWhereAFigureIsMissing) {
   const auto view = cluster({worker("a", 64_GiB, {24_GiB})});
   auto request = asked({"--ctx-size", "4096"});
   request.compute = {.build = "b1",
-                     .figures = {{model::ComputeRole::device_whole, 4096, 4, 123_MiB}}};
+                     .figures = {{model::ComputeRole::device_whole, 4096, 4, 123_MiB, {}}}};
   const auto placed = request.place(view);
   ASSERT_TRUE(placed);
   EXPECT_EQ(placed->placement.claim.method, model::ClaimMethod::computed);

@@ -38,8 +38,8 @@ std::vector<model::ComputeFigure> LlamaBox::compute_figures(const model::ModelPr
                                                             const LayoutAnswer& answer) const {
   if (answer.devices.size() != question.devices.size()) return {};
   std::vector<model::ComputeFigure> figures;
-  const auto add = [&](model::ComputeRole role, Bytes size) {
-    figures.push_back({role, question.serving.context, question.serving.slots, size});
+  const auto add = [&](model::ComputeRole role, Bytes size, Bytes weights = {}) {
+    figures.push_back({role, question.serving.context, question.serving.slots, size, weights});
   };
   std::uint32_t on_devices = 0;
   for (const auto& share : question.devices) on_devices += share.layers;
@@ -55,8 +55,8 @@ std::vector<model::ComputeFigure> LlamaBox::compute_figures(const model::ModelPr
     add(device_partly, largest);
     add(host_partly, answer.host.compute);
   } else if (question.devices.size() == 1) {
-    add(device_whole, largest);
-    add(host_whole, answer.host.compute);
+    add(device_whole, largest, answer.devices.front().weights);
+    add(host_whole, answer.host.compute, answer.host.weights);
   } else {
     add(device_of_many, largest);
     add(host_of_many, answer.host.compute);
