@@ -64,7 +64,9 @@ struct EngineView {
   std::string step;
   std::optional<double> progress;
   Bytes size;
+  bool outdated = false;
 };
-BOOST_DESCRIBE_STRUCT(EngineView, (), (worker, pack, state, folder, reason, step, progress, size))
+BOOST_DESCRIBE_STRUCT(EngineView, (),
+                      (worker, pack, state, folder, reason, step, progress, size, outdated))
 
 }  // namespace berth::app

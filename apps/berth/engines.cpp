@@ -18,7 +18,7 @@ namespace {
 using model::PackState;
 
 constexpr std::chrono::milliseconds kLook{500};
-constexpr std::chrono::minutes kInstallPatience{60};
+constexpr std::chrono::minutes kInstallPatience{120};
 constexpr std::chrono::seconds kRemovePatience{60};
 // A worker hears of a wish within that time; only then is an old failure a new one.
 constexpr std::chrono::seconds kBeginPatience{10};
@@ -51,6 +51,7 @@ EngineRow row_of(const EngineView& view) {
                                                            : Style::plain;
   std::string about = view.reason;
   if (view.state == PackState::installing) about = view.step;
+  if (view.outdated) about = fmt::format("outdated: berth engines install {}", view.pack.name);
   if (view.progress) about += fmt::format(" {:.0f} %", *view.progress * 100);
   return {.worker = view.worker,
           .pack = view.pack.name,
@@ -93,7 +94,14 @@ Result<void> wait_until_installed(const ApiClient& client, const EngineFlags& fl
     const auto waited = real_clock().steady_now() - begun;
     bool done = true;
     for (const auto& view : packs) {
-      if (view.state == PackState::installed) continue;
+      if (view.state == PackState::installed && !view.outdated) continue;
+      if (view.state == PackState::installed && waited > kBeginPatience &&
+          !seen_installing.contains(view.worker)) {
+        return fail(ErrorCode::conflict,
+                    "{} on {} is from another Berth, and engines run from it; remove their models "
+                    "first",
+                    flags.pack, view.worker);
+      }
       if (view.state == PackState::installing) seen_installing.insert(view.worker);
       if (view.state == PackState::failed &&
           (seen_installing.contains(view.worker) || waited > kBeginPatience)) {

@@ -65,6 +65,7 @@ Result<CheckedDeployment> check_deployment(const Backend& backend,
 }
 
 bool has_flag(const model::EnginePack& pack, std::string_view flag) {
+  if (std::find(pack.lacks.begin(), pack.lacks.end(), flag) != pack.lacks.end()) return false;
   if (pack.flags.empty()) return true;
   return std::any_of(pack.flags.begin(), pack.flags.end(), [&](const model::PackFlag& known) {
     return known.flag == flag ||

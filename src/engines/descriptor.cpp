@@ -40,8 +40,9 @@ BOOST_DESCRIBE_STRUCT(Flag, (), (names, type, min, max, values))
 
 struct Launcher {
   std::vector<Flag> flags;
+  std::vector<std::string> lacks;
 };
-BOOST_DESCRIBE_STRUCT(Launcher, (), (flags))
+BOOST_DESCRIBE_STRUCT(Launcher, (), (flags, lacks))
 
 struct Compile {
   std::string requirements;
@@ -213,6 +214,7 @@ model::EnginePack to_pack(const Descriptor& in) {
                         .kind = *in.kind,
                         .runtimes = in.runtimes,
                         .program = in.program,
+                        .lacks = in.launcher.lacks,
                         .description = in.summary,
                         .environment = in.environment,
                         .api_key_env = in.api_key_env,

@@ -103,6 +103,7 @@ PackStatus status_of_installation(const fs::path& folder, const CatalogueEntry& 
     status.reason =
         fmt::format("its Python interpreter is gone from {}; {}", folder.string(), again);
   } else if (manifest.digest != recipe_digest(entry)) {
+    status.outdated = true;
     warnings.push_back(fmt::format("the engine pack {} {} was installed by another Berth; {}",
                                    entry.pack.name, entry.pack.version, again));
   }

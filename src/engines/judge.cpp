@@ -40,7 +40,7 @@ std::string key_of(const JudgeQuestion& question) {
   return sha256_hex(all);
 }
 
-// The engine's last complaint: "E llama_model_load: error loading model: …".
+// The engine's last complaint: "E llama_model_load: error loading model: …", "error: invalid …".
 std::string complaint_in(std::string_view log) {
   std::string_view found;
   while (!log.empty()) {
@@ -49,6 +49,7 @@ std::string complaint_in(std::string_view log) {
     log.remove_prefix(std::min(end + 1, log.size()));
     const auto mark = line.find(" E ");
     if (mark != std::string_view::npos) found = line.substr(mark + 3);
+    if (line.starts_with("error: ")) found = line;
   }
   return std::string(found.substr(0, 300));
 }

@@ -45,6 +45,7 @@ struct EnginePack {
   std::vector<std::string> program;    // argv in front of the flags; {pack} and {python} stand
                                        // for the pack's folder and interpreter
   std::vector<PackFlag> flags;         // all that it accepts; empty = unknown, all pass
+  std::vector<std::string> lacks;      // flags of the backend that it does not accept
   std::string description;
   std::map<std::string, std::string> environment;  // that the program wants, under the user's own
   std::string api_key_env;         // variable that the program takes its API key from; empty = none
@@ -55,8 +56,8 @@ struct EnginePack {
 };
 BOOST_DESCRIBE_STRUCT(EnginePack, (),
                       (name, engine, backend, version, build, kind, licences, capabilities,
-                       runtimes, platforms, program, flags, description, environment, api_key_env,
-                       health_path, compiled, judge))
+                       runtimes, platforms, program, flags, lacks, description, environment,
+                       api_key_env, health_path, compiled, judge))
 
 enum class PackState { available, installing, installed, failed };
 BOOST_DESCRIBE_ENUM(PackState, available, installing, installed, failed)
@@ -70,7 +71,8 @@ struct PackStatus {
   std::string step;                // what an installation is doing
   std::optional<double> progress;  // 0 to 1 while installing
   Bytes size;                      // on disk
+  bool outdated = false;           // installed by another Berth, from another recipe
 };
-BOOST_DESCRIBE_STRUCT(PackStatus, (), (pack, state, folder, reason, step, progress, size))
+BOOST_DESCRIBE_STRUCT(PackStatus, (), (pack, state, folder, reason, step, progress, size, outdated))
 
 }  // namespace berth::model

@@ -289,13 +289,12 @@ class Agent {
   net::Task<> carry_out(model::PackRequest request) {
     auto work = [this, request, users = packs_in_use(),
                  token = cancel_install_.get_token()]() -> Result<void> {
-      if (request.wanted) {
-        BERTH_CHECK(packs_.ensure(request.pack, token));
-        return {};
-      }
-      return packs_.remove(request.pack, [&users](const engines::InstalledPack& pack) {
+      const auto in_use = [&users](const engines::InstalledPack& pack) {
         return users.contains(pack.name);
-      });
+      };
+      if (!request.wanted) return packs_.remove(request.pack, in_use);
+      BERTH_CHECK(packs_.renew(request.pack, in_use, token));
+      return {};
     };
     auto done = co_await net::offload(install_pool_, std::move(work));
     if (!done) spdlog::error("engine pack {}: {}", request.pack, done.error().to_string());

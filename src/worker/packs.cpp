@@ -118,6 +118,25 @@ std::optional<model::PackStatus> Packs::installed(const std::string& name) const
 
 Result<model::PackStatus> Packs::ensure(const std::string& name, std::stop_token stop) {
   if (auto status = installed(name)) return *std::move(status);
+  return install(name, std::move(stop));
+}
+
+Result<model::PackStatus> Packs::renew(const std::string& name, const engines::PackInUse& in_use,
+                                       std::stop_token stop) {
+  const auto status = installed(name);
+  if (!status || !status->outdated) return ensure(name, std::move(stop));
+  const engines::InstalledPack there{.name = name,
+                                     .version = status->pack.version,
+                                     .folder = status->folder,
+                                     .size = status->size};
+  if (in_use(there)) {
+    return fail(ErrorCode::conflict,
+                "the engine pack {} is in use; remove the models that run on it first", name);
+  }
+  return install(name, std::move(stop));
+}
+
+Result<model::PackStatus> Packs::install(const std::string& name, std::stop_token stop) {
   const auto* entry = catalogue_.find(name);
   if (entry == nullptr) {
     return fail(ErrorCode::not_found, "this worker knows no engine pack named \"{}\"", name);

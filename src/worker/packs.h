@@ -32,12 +32,17 @@ class Packs {
   // The pack ready to run, installed first if need be. Fails with not_found for an unknown name,
   // else as Installer::install.
   Result<model::PackStatus> ensure(const std::string& name, std::stop_token stop);
+  // As `ensure`, and installs one anew that is outdated. Fails with conflict while `in_use` says
+  // that such a one is.
+  Result<model::PackStatus> renew(const std::string& name, const engines::PackInUse& in_use,
+                                  std::stop_token stop);
   // Fails with conflict while `in_use` says so, not_found if it is not installed.
   Result<void> remove(const std::string& name, const engines::PackInUse& in_use);
 
  private:
   Packs(const DataFolder& data, engines::Catalogue catalogue, std::function<void()> on_change);
   void look();
+  Result<model::PackStatus> install(const std::string& name, std::stop_token stop);
   // As `look`, for a pack whose installation is over.
   void look_again(const std::string& name);
   void show_progress(const std::string& name, const engines::InstallProgress& progress);

@@ -57,8 +57,21 @@ const char* buffers_name(ggml_backend_buffer_type_t type) {
   return device_of(type).what.name.c_str();
 }
 
-// Only empty buffers are made, and ggml makes those itself.
-ggml_backend_buffer_t no_buffer(ggml_backend_buffer_type_t, std::size_t) { return nullptr; }
+// Nobody reads or writes what lies at such an address: nothing is loaded, nothing computed.
+void* nowhere(ggml_backend_buffer_t) { return reinterpret_cast<void*>(kAlignment); }
+ggml_status take_tensor(ggml_backend_buffer_t, ggml_tensor*) { return GGML_STATUS_SUCCESS; }
+void drop_bytes(ggml_backend_buffer_t, ggml_tensor*, const void*, std::size_t, std::size_t) {}
+void clear_nothing(ggml_backend_buffer_t, std::uint8_t) {}
+
+// A projector's weights get a buffer even without allocation; it takes no memory here.
+ggml_backend_buffer_t imagined_buffer(ggml_backend_buffer_type_t type, std::size_t size) {
+  ggml_backend_buffer_i iface{};
+  iface.get_base = nowhere;
+  iface.init_tensor = take_tensor;
+  iface.set_tensor = drop_bytes;
+  iface.clear = clear_nothing;
+  return ggml_backend_buffer_init(type, iface, nullptr, size);
+}
 
 std::size_t buffers_alignment(ggml_backend_buffer_type_t) { return kAlignment; }
 
@@ -271,7 +284,7 @@ std::unique_ptr<Device> make_device(const StandIn& what, ggml_backend_reg_t reg)
   buffers.device = &device;
   buffers.context = made.get();
   buffers.iface.get_name = buffers_name;
-  buffers.iface.alloc_buffer = no_buffer;
+  buffers.iface.alloc_buffer = imagined_buffer;
   buffers.iface.get_alignment = buffers_alignment;
   buffers.iface.get_alloc_size = buffers_alloc_size;
 
