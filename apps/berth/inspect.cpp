@@ -249,6 +249,11 @@ void print_needs(const Inspection& found) {
   fmt::print("{}\n\n", method_text(found.ways));
   for (const auto& way : found.ways) {
     if (way.serving.context == 0) continue;  // of no meaning to a speech model
+    if (found.shares_cache && way.cached_tokens >= 2ULL * way.serving.context) {
+      fmt::print("That has room for {} tokens of all requests together, each of up to {}.\n",
+                 way.cached_tokens, way.serving.context);
+      break;
+    }
     if (found.shares_cache) {
       fmt::print(
           "That has room for one request of up to {} tokens; what there is beyond it serves more "

@@ -23,70 +23,19 @@ Bytes sum(const std::vector<Bytes>& sizes) {
   return total;
 }
 
-// The largest number of layers in one group: vLLM gives the rest to the first ones.
-std::uint32_t layers_of_group(const model::ModelProfile& profile, const VllmOptions& options) {
-  const std::uint32_t groups = std::max(options.pipeline_parallel, 1U);
-  return (profile.layer_count + groups - 1) / groups;
-}
-
 // How much of the layers the heaviest group has, as if all were alike.
 Bytes group_layers(const model::ModelProfile& profile, const VllmOptions& options) {
   const auto& layers = profile.weights.layers;
   const Bytes all = sum(layers);
   if (options.pipeline_parallel <= 1 || layers.empty()) return all;
   Bytes heaviest;
-  const std::size_t count = layers_of_group(profile, options);
+  const std::size_t count = vllm_rank_layers(profile, options);
   for (std::size_t first = 0; first < layers.size(); first += count) {
     Bytes group;
     for (std::size_t i = first; i < std::min(first + count, layers.size()); ++i) group += layers[i];
     heaviest = std::max(heaviest, group);
   }
   return heaviest;
-}
-
-std::uint64_t rank_heads(std::uint64_t kv_heads, const model::ModelProfile& profile,
-                         const VllmOptions& options) {
-  if (profile.attention.latent) return kv_heads;  // every rank keeps the one vector
-  const std::uint64_t ranks = std::max(options.tensor_parallel, 1U);
-  return kv_heads == 0 ? 0 : std::max<std::uint64_t>(1, (kv_heads + ranks - 1) / ranks);
-}
-
-bool is_windowed(const model::ModelProfile& profile, std::size_t layer) {
-  const auto& windowed = profile.attention.windowed;
-  return profile.attention.sliding_window != 0 && layer < windowed.size() && windowed[layer];
-}
-
-// Elements a token of one layer, on one rank.
-std::uint64_t token_elements(const model::ModelProfile& profile, const VllmOptions& options,
-                             std::size_t layer) {
-  const auto& shape = profile.attention;
-  const bool other = is_windowed(profile, layer) && shape.windowed_key_length != 0;
-  const std::uint64_t key = other ? shape.windowed_key_length : shape.key_length;
-  const std::uint64_t value = other ? shape.windowed_value_length : shape.value_length;
-  return bounded_product({rank_heads(shape.kv_heads[layer], profile, options), key + value});
-}
-
-Result<void> check_cache(const model::ModelProfile& profile) {
-  if (!profile.unknown_cache.empty()) {
-    return fail(ErrorCode::unsupported,
-                "the memory of its caches can not be computed: {}; give a claim with the model",
-                profile.unknown_cache);
-  }
-  return {};
-}
-
-Bytes recurrent_state(const model::ModelProfile& profile, const VllmOptions& options,
-                      std::size_t layer) {
-  const auto& recurrent = profile.recurrent;
-  if (layer >= recurrent.layers.size() || !recurrent.layers[layer]) return {};
-  return divided({bounded_product({recurrent.state_elements, 4})},
-                 std::max(options.tensor_parallel, 1U));
-}
-
-// Layers whose caches a rank of the heaviest group holds: those of the first group.
-std::size_t cached_layers(const model::ModelProfile& profile, const VllmOptions& options) {
-  return std::min<std::size_t>(profile.attention.kv_heads.size(),
-                               layers_of_group(profile, options));
 }
 
 // The widest moment of a pass over a whole batch: residual and normed input, the projections of
@@ -103,7 +52,7 @@ Bytes activations(const model::ModelProfile& profile, const VllmOptions& options
 }
 
 Bytes graphs(const model::ModelProfile& profile, const VllmOptions& options) {
-  return options.graphs ? Bytes{kGraphsOfALayer.count * layers_of_group(profile, options)} : 0_B;
+  return options.graphs ? Bytes{kGraphsOfALayer.count * vllm_rank_layers(profile, options)} : 0_B;
 }
 
 }  // namespace
@@ -126,37 +75,9 @@ Bytes vllm_rank_weights(const model::ModelProfile& profile, const VllmOptions& o
   return profile.weight_type == "F32" && profile.quantization == "F32" ? divided(rank, 2) : rank;
 }
 
-Result<Bytes> vllm_token_cache(const model::ModelProfile& profile, const VllmOptions& options) {
-  BERTH_CHECK(check_cache(profile));
-  std::uint64_t elements = 0;
-  for (std::size_t layer = 0; layer < cached_layers(profile, options); ++layer) {
-    if (!is_windowed(profile, layer)) elements += token_elements(profile, options, layer);
-  }
-  return Bytes{bounded_product({elements, options.cache_bytes})};
-}
-
-Result<Bytes> vllm_sequence_cache(const model::ModelProfile& profile, const VllmOptions& options,
-                                  std::uint64_t tokens) {
-  BERTH_CHECK(check_cache(profile));
-  const std::uint64_t block = std::max(options.block, 1U);
-  const auto whole_blocks = [&](std::uint64_t count) {
-    return (count + block - 1) / block * block;
-  };
-  const std::uint64_t window = std::min<std::uint64_t>(
-      tokens, std::uint64_t{profile.attention.sliding_window} + options.batched_tokens);
-  Bytes cache;
-  for (std::size_t layer = 0; layer < cached_layers(profile, options); ++layer) {
-    const std::uint64_t kept = whole_blocks(is_windowed(profile, layer) ? window : tokens);
-    cache +=
-        {bounded_product({token_elements(profile, options, layer), kept, options.cache_bytes})};
-    cache += recurrent_state(profile, options, layer);
-  }
-  return cache;
-}
-
 Result<model::Claim> vllm_claim(const model::ModelProfile& profile, const VllmOptions& options,
                                 const std::vector<std::string>& devices) {
-  BERTH_TRY(const auto cache, vllm_sequence_cache(profile, options, options.context));
+  BERTH_TRY(const auto cache, vllm_least_cache(profile, options));
   model::Claim claim;
   for (const auto& device : devices) {
     claim.devices.push_back({.device = device,

@@ -62,45 +62,10 @@ TEST(VllmEstimate, GroupsShareTheLayers) {
             436224000_B * 16 + profile.weights.output);
 }
 
-TEST(VllmEstimate, CacheOfATokenIsThatOfGroupedHeads) {
-  EXPECT_EQ(vllm_token_cache(llama(), {}), 131072_B);
-  EXPECT_EQ(vllm_token_cache(llama(), {.tensor_parallel = 4}), 32768_B);
-  EXPECT_EQ(vllm_token_cache(llama(), {.tensor_parallel = 16}), 16384_B) << "one head at least";
-  EXPECT_EQ(vllm_token_cache(llama(), {.cache_bytes = 1}), 65536_B);
-}
-
-TEST(VllmEstimate, LatentAttentionIsNotShared) {
-  auto profile = llama();
-  profile.layer_count = 61;
-  profile.attention = {.heads = 128,
-                       .kv_heads = std::vector<std::uint32_t>(61, 1),
-                       .key_length = 576,
-                       .value_length = 0,
-                       .latent = true};
-  EXPECT_EQ(vllm_token_cache(profile, {}), 70272_B);
-  EXPECT_EQ(vllm_token_cache(profile, {.tensor_parallel = 8}), 70272_B);
-}
-
-TEST(VllmEstimate, ASequenceTakesWholeBlocks) {
-  EXPECT_EQ(vllm_sequence_cache(llama(), {}, 1), 131072_B * 16);
-  EXPECT_EQ(vllm_sequence_cache(llama(), {}, 17), 131072_B * 32);
-}
-
-TEST(VllmEstimate, LayersWithAWindowKeepTheWindowAndABatch) {
-  auto profile = llama();
-  profile.attention.sliding_window = 1024;
-  profile.attention.windowed.assign(32, true);
-  profile.attention.windowed[31] = false;
-  const VllmOptions options{.batched_tokens = 2048};
-  EXPECT_EQ(vllm_sequence_cache(profile, options, 16384), 4096_B * (31 * 3072 + 16384));
-  EXPECT_EQ(vllm_token_cache(profile, options), 4096_B);
-}
-
-TEST(VllmEstimate, RecurrentLayersKeepAStateASequence) {
-  auto profile = llama();
-  profile.attention.kv_heads.assign(32, 0);
-  profile.recurrent = {.layers = std::vector<bool>(32, true), .state_elements = 1000};
-  EXPECT_EQ(vllm_sequence_cache(profile, {}, 100000), 4000_B * 32);
+TEST(VllmEstimate, TheLeastCacheIsThatOfOneRequestAndTheBlockKeptBack) {
+  const auto claim = vllm_claim(llama(), {.context = 8192}, {"cuda:0"});
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim->devices.front().kv_cache, 131072_B * (8192 + 16));
 }
 
 TEST(VllmEstimate, RefusesToGuess) {

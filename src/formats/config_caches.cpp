@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace berth::formats {
 namespace {
@@ -218,25 +219,36 @@ class Sizes {
   std::optional<Error> error_;
 };
 
-// Elements of convolution and state a layer and sequence; 0 where the kind is not known.
+// vLLM keeps states in 16 bits, unless the model asks for more
+// (model_executor/models/config.py, update_mamba_ssm_cache_dtype).
+bool has_wide_state(const ConfigKeys& keys) {
+  const std::string type = keys.text("model_type");
+  if (type.starts_with("qwen3_5")) return keys.text("mamba_ssm_dtype") == "float32";
+  if (type != "nemotron_h") return false;
+  const std::string width = keys.text("mamba_ssm_cache_dtype");
+  return width.empty() || width == "float32";
+}
+
+// Convolution and state a layer and sequence, in words of 32 bits; 0 where the kind is not known.
 // vLLM, model_executor/layers/mamba/mamba_utils.py.
-Result<std::uint64_t> state_elements(const ConfigKeys& keys, std::uint32_t hidden,
-                                     const model::AttentionShape& shape) {
+Result<std::uint64_t> state_words(const ConfigKeys& keys, std::uint32_t hidden,
+                                  const model::AttentionShape& shape) {
   Sizes size(keys);
   const std::string type = keys.text("model_type");
-  std::uint64_t elements = 0;
+  std::uint64_t convolution = 0;
+  std::uint64_t elements = 0;                // of the state
   if (keys.has("linear_num_value_heads")) {  // gated delta net: Qwen3-Next
     const auto key_heads = size({"linear_num_key_heads"});
     const auto value_heads = size({"linear_num_value_heads"});
     const auto key_length = size({"linear_key_head_dim"});
     const auto value_length = size({"linear_value_head_dim"});
     const auto steps = std::max<std::uint64_t>(size({"linear_conv_kernel_dim"}, 4), 1) - 1;
-    elements = steps * (2 * key_heads * key_length + value_heads * value_length) +
-               value_heads * key_length * value_length;
+    convolution = steps * (2 * key_heads * key_length + value_heads * value_length);
+    elements = value_heads * key_length * value_length;
   } else if (keys.has("attn_type_list")) {  // lightning attention: MiniMax
     elements = std::uint64_t{shape.heads} * shape.key_length * shape.key_length;
   } else if (keys.has("conv_L_cache")) {  // short convolutions: LFM2
-    elements = (std::max<std::uint64_t>(size({"conv_L_cache"}), 1) - 1) * hidden;
+    convolution = (std::max<std::uint64_t>(size({"conv_L_cache"}), 1) - 1) * hidden;
   } else {
     const auto state = size({"mamba_d_state", "ssm_state_size", "state_size"});
     const auto kernel = size({"mamba_d_conv", "conv_kernel"}, 4);
@@ -251,11 +263,12 @@ Result<std::uint64_t> state_elements(const ConfigKeys& keys, std::uint32_t hidde
     const auto by_width = first ? size({"intermediate_size"}, by_heads) : by_heads;
     const auto inner = size({"mamba_d_ssm", "intermediate_size_mamba"}, by_width);
     const auto groups = second ? size({"mamba_n_groups", "mamba_ngroups", "n_groups"}, 1) : 0;
-    elements = steps * (inner + 2 * groups * state) + inner * state;
-    if (state == 0) elements = 0;
+    if (state != 0) convolution = steps * (inner + 2 * groups * state);
+    elements = inner * state;
   }
   if (size.error()) return fail(Error(*size.error()));
-  return elements;
+  const auto in_words = [](std::uint64_t halves) { return halves / 2 + halves % 2; };
+  return in_words(convolution) + (has_wide_state(keys) ? elements : in_words(elements));
 }
 
 // Heads for keys and values of a layer with full attention.
@@ -340,6 +353,60 @@ Result<void> set_kv_heads(const ConfigKeys& keys, const std::vector<LayerKind>& 
   return {};
 }
 
+bool is_windowed(const model::AttentionShape& shape, std::size_t layer) {
+  return layer < shape.windowed.size() && shape.windowed[layer];
+}
+
+// Where heads have other lengths in some layers, these must be those with a window, or those
+// without. Half a sentence where it is otherwise.
+std::string set_lengths_by_layer(const std::vector<std::uint32_t>& lengths,
+                                 model::AttentionShape& shape) {
+  std::optional<std::uint32_t> full;
+  std::optional<std::uint32_t> windowed;
+  for (std::size_t layer = 0; layer < lengths.size(); ++layer) {
+    if (shape.kv_heads[layer] == 0) continue;
+    auto& length = is_windowed(shape, layer) ? windowed : full;
+    if (length && *length != lengths[layer]) return "its heads differ in length by layer";
+    length = lengths[layer];
+  }
+  shape.key_length = shape.value_length = full.value_or(windowed.value_or(shape.key_length));
+  shape.windowed_key_length = shape.windowed_value_length =
+      full && windowed && *full != *windowed ? *windowed : 0;
+  return {};
+}
+
+// What single layers have of their own (per_layer_config, which transformers 5 writes). Returns
+// half a sentence on what is not understood; else empty.
+Result<std::string> apply_layer_config(const ConfigKeys& keys, model::AttentionShape& shape) {
+  const auto changes = keys.inside("per_layer_config");
+  if (!changes) return std::string();
+  std::vector<std::uint32_t> lengths(shape.kv_heads.size(), shape.key_length);
+  bool other_lengths = false;
+  for (const auto& [name, value] : changes->object()) {
+    std::uint32_t layer = 0;
+    const auto* end = name.data() + name.size();
+    const bool is_number = std::from_chars(name.data(), end, layer).ptr == end;
+    const auto own = changes->inside(name);
+    if (!is_number || layer >= lengths.size() || !own) {
+      return fmt::format("per_layer_config has \"{}\"", printable(name, 40));
+    }
+    for (const std::string_view key : {"sliding_window", "attention_chunk_size", "kv_lora_rank",
+                                       "qk_rope_head_dim", "v_head_dim"}) {
+      if (own->has(key)) return fmt::format("per_layer_config has \"{}\"", key);
+    }
+    BERTH_TRY(const auto heads, own->number("num_key_value_heads"));
+    if (heads && shape.kv_heads[layer] != 0) shape.kv_heads[layer] = *heads;
+    BERTH_TRY(const auto length, own->number("head_dim"));
+    if (length) lengths[layer] = *length;
+    other_lengths = other_lengths || length;
+  }
+  if (!other_lengths) return std::string();
+  if (shape.latent || shape.value_length != shape.key_length || shape.windowed_key_length != 0) {
+    return std::string("per_layer_config has \"head_dim\"");
+  }
+  return set_lengths_by_layer(lengths, shape);
+}
+
 }  // namespace
 
 bool is_encoder_type(std::string_view model_type) { return contains(kEncoders, model_type); }
@@ -374,17 +441,19 @@ Result<ConfigCaches> config_caches(const ConfigKeys& keys, std::uint32_t layers,
   } else {
     shape.sliding_window = window;
   }
+  BERTH_TRY(auto not_understood, apply_layer_config(keys, shape));
+  if (!not_understood.empty()) caches.unknown = std::move(not_understood);
   std::vector<bool> recurrent;
   recurrent.reserve(layers);
   for (const auto kind : kinds.layers) {
     recurrent.push_back(kind == LayerKind::recurrent || kind == LayerKind::beside);
   }
   if (std::ranges::find(recurrent, true) != recurrent.end()) {
-    BERTH_TRY(const auto elements, state_elements(keys, hidden, shape));
-    if (elements == 0 && caches.unknown.empty()) {
+    BERTH_TRY(const auto words, state_words(keys, hidden, shape));
+    if (words == 0 && caches.unknown.empty()) {
       caches.unknown = "the state of its recurrent layers is not known";
     }
-    caches.shapes.recurrent = {.layers = std::move(recurrent), .state_elements = elements};
+    caches.shapes.recurrent = {.layers = std::move(recurrent), .state_elements = words};
   }
   return caches;
 }

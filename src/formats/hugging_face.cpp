@@ -210,7 +210,9 @@ Result<void> add_shape(const ConfigKeys& keys, model::ModelProfile& profile) {
   const auto defaults = config_defaults(keys.text("model_type"));
   BERTH_TRY(const auto layers, keys.first_number({"num_hidden_layers", "n_layer", "n_layers",
                                                   "num_layers", "decoder_layers"}));
-  profile.layer_count = layers.value_or(defaults.layers);
+  const auto* kinds = keys.array("layers_block_type");  // alone in newer files of NemotronH
+  const auto listed = kinds != nullptr ? static_cast<std::uint32_t>(kinds->size()) : 0;
+  profile.layer_count = layers.value_or(listed != 0 ? listed : defaults.layers);
   if (profile.layer_count > kMaxLayers) {
     return fail(ErrorCode::corrupt, "{}: {} layers are more than {}",
                 keys.place("num_hidden_layers"), profile.layer_count, kMaxLayers);

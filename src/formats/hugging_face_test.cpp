@@ -151,7 +151,9 @@ TEST(HuggingFace, ReadsHybridModels) {
           "linear_value_head_dim": 128, "linear_conv_kernel_dim": 4, "num_experts": 512,
           "num_experts_per_tok": 10, "max_position_embeddings": 262144})");
   EXPECT_EQ(std::ranges::count(profile.recurrent.layers, true), 36);
-  EXPECT_EQ(profile.recurrent.state_elements, 3U * (2 * 16 * 128 + 32 * 128) + 32U * 128 * 128);
+  // In words of 32 bits: vLLM keeps these states in 16.
+  EXPECT_EQ(profile.recurrent.state_elements,
+            (3U * (2 * 16 * 128 + 32 * 128) + 32U * 128 * 128) / 2);
   EXPECT_EQ(elements_per_token(profile), 12U * 2 * 512);
   EXPECT_TRUE(profile.unknown_cache.empty());
 }
@@ -296,9 +298,9 @@ TEST(HuggingFace, ReadsTheStateOfAMambaByItsWidth) {
   const std::string config = R"({"architectures": ["FalconMambaForCausalLM"],
     "model_type": "falcon_mamba", "hidden_size": 4096, "num_hidden_layers": 1, "expand": 16,
     "state_size": 16, "conv_kernel": 4)";
-  EXPECT_EQ(profile_config(config + "}").recurrent.state_elements, 16U * 4096 * (3 + 16));
+  EXPECT_EQ(profile_config(config + "}").recurrent.state_elements, 16U * 4096 * (3 + 16) / 2);
   EXPECT_EQ(profile_config(config + R"(, "intermediate_size": 8192})").recurrent.state_elements,
-            8192U * (3 + 16));
+            8192U * (3 + 16) / 2);
 }
 
 // Mamba-Codestral calls itself "mamba" in one of its two configurations, and is one of the second.
@@ -307,7 +309,7 @@ TEST(HuggingFace, AMambaWithHeadsIsOfTheSecondKind) {
       R"({"architectures": ["Mamba2ForCausalLM"], "model_type": "mamba", "hidden_size": 4096,
           "num_hidden_layers": 1, "num_heads": 128, "head_dim": 64, "n_groups": 8,
           "state_size": 128, "conv_kernel": 4, "intermediate_size": 8192})");
-  EXPECT_EQ(profile.recurrent.state_elements, 3U * (8192 + 2 * 8 * 128) + 128U * 64 * 128);
+  EXPECT_EQ(profile.recurrent.state_elements, (3U * (8192 + 2 * 8 * 128) + 128U * 64 * 128) / 2);
 }
 
 TEST(HuggingFace, ReadsAttentionLayersByIndex) {
@@ -316,7 +318,40 @@ TEST(HuggingFace, ReadsAttentionLayersByIndex) {
           "num_hidden_layers": 4, "num_attention_heads": 16, "num_key_value_heads": 8,
           "conv_L_cache": 3, "full_attn_idxs": [1, 3]})");
   EXPECT_THAT(profile.attention.kv_heads, ElementsAre(0U, 8U, 0U, 8U));
-  EXPECT_EQ(profile.recurrent.state_elements, 2048U);
+  EXPECT_EQ(profile.recurrent.state_elements, 1024U);
+}
+
+// Bytes of vLLM 0.32.0: 3 * 384 elements of 16 bits, and 8 * 32 * 32 of 32.
+TEST(HuggingFace, AStateMayBeWiderThanItsConvolution) {
+  const auto profile = profile_config(
+      R"({"architectures": ["NemotronHForCausalLM"], "model_type": "nemotron_h",
+          "hidden_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
+          "mamba_num_heads": 8, "mamba_head_dim": 32, "ssm_state_size": 32, "n_groups": 2,
+          "conv_kernel": 4, "layers_block_type": ["linear_attention", "mlp", "full_attention"]})");
+  EXPECT_EQ(profile.layer_count, 3U);
+  EXPECT_THAT(profile.attention.kv_heads, ElementsAre(0U, 0U, 2U));
+  EXPECT_EQ(profile.recurrent.state_elements * 4, 2U * 3 * 384 + 4U * 8 * 32 * 32);
+}
+
+// Gemma 4 as transformers 5 writes it.
+TEST(HuggingFace, ReadsWhatSingleLayersHaveOfTheirOwn) {
+  const auto with = [](std::string_view layers) {
+    return profile_config(fmt::format(
+        R"({{"architectures": ["Gemma4ForCausalLM"], "model_type": "gemma4_text",
+             "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "num_key_value_heads": 2, "head_dim": 32, "sliding_window": 128,
+             "layer_types": ["sliding_attention", "full_attention"],
+             "per_layer_config": {}}})",
+        layers));
+  };
+  const auto profile = with(R"({"01": {"head_dim": 64, "num_key_value_heads": 1}})");
+  EXPECT_TRUE(profile.unknown_cache.empty()) << profile.unknown_cache;
+  EXPECT_EQ(profile.attention.key_length, 64U);
+  EXPECT_EQ(profile.attention.windowed_key_length, 32U);
+  EXPECT_THAT(profile.attention.kv_heads, ElementsAre(2U, 1U));
+  EXPECT_THAT(with(R"({"00": {"sliding_window": 64}})").unknown_cache, HasSubstr("sliding_window"));
+  EXPECT_THAT(with(R"({"2": {"head_dim": 64}})").unknown_cache, HasSubstr("per_layer_config"));
+  EXPECT_THAT(with(R"({"x": {}})").unknown_cache, HasSubstr("\"x\""));
 }
 
 TEST(HuggingFace, DoesNotGuessACacheForImages) {

@@ -101,9 +101,22 @@ TEST(FitDevices, VllmTakesItsPartOfADeviceAndSaysHowManyTokensThatHolds) {
   EXPECT_EQ(found->kind, FitKind::whole);
   const auto& rank = found->claim.devices.front();
   const Bytes usable{static_cast<std::uint64_t>((24_GiB).count * 0.9)};
-  EXPECT_EQ(found->cached_tokens, (usable - (rank.total() - rank.kv_cache)).count / 131072);
+  const auto blocks = (usable - (rank.total() - rank.kv_cache)).count / (16 * 131072ULL);
+  EXPECT_EQ(found->cached_tokens, 16 * blocks);
   const auto half = fit(profile, "vllm", {24_GiB}, {"--gpu-memory-utilization", "0.5"});
   EXPECT_LT(half->cached_tokens, found->cached_tokens / 2);
+}
+
+TEST(FitDevices, VllmTakesTheCacheThatItIsGiven) {
+  const auto profile = llama(model::FileFormat::safetensors);
+  const auto found = fit(profile, "vllm", {24_GiB}, {"--kv-cache-memory-bytes", "4294967296"});
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_EQ(found->claim.devices.front().kv_cache, 4_GiB);
+  EXPECT_EQ(found->cached_tokens, (4_GiB).count / 131072);
+  EXPECT_EQ(found->longest_context, 32512U) << "of 32,768 tokens a block is kept back";
+  const auto small = fit(profile, "vllm", {24_GiB}, {"--kv-cache-memory-bytes", "1048576"});
+  EXPECT_EQ(small->kind, FitKind::none);
+  EXPECT_THAT(small->reasons.front(), HasSubstr("no room for one request of 8192 tokens"));
 }
 
 TEST(FitDevices, VllmUsesAsManyRanksAsItNeeds) {

@@ -27,6 +27,10 @@ Result<Way> find_way(const backends::Backend& backend, const model::ModelProfile
   }
   BERTH_TRY(way.claim, backend.estimate(request));
   way.engine_context = backend.engine_context(way.serving);
+  if (!way.claim.devices.empty()) {
+    way.cached_tokens =
+        backend.cached_tokens(profile, parameters, way.claim, way.claim.devices.front().total());
+  }
   return way;
 }
 

@@ -23,8 +23,11 @@ struct Way {
   model::Serving serving;
   std::uint64_t engine_context = 0;  // tokens of all slots, as the engine gets them
   model::Claim claim;
+  // Of all requests together, where the engine shares its cache: room for one, unless flags give
+  // the cache a size.
+  std::uint64_t cached_tokens = 0;
 };
-BOOST_DESCRIBE_STRUCT(Way, (), (on, serving, engine_context, claim))
+BOOST_DESCRIBE_STRUCT(Way, (), (on, serving, engine_context, claim, cached_tokens))
 
 // The machine that read the model.
 struct Machine {

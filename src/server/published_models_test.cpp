@@ -26,7 +26,7 @@ struct ExpectedModel {
   std::vector<std::uint64_t> token_cache = {0, 0, 0};
   bool unknown_cache = false;
   std::vector<std::uint32_t> window = {0, 0};     // tokens, layers
-  std::vector<std::uint64_t> recurrent = {0, 0};  // layers, elements of one's state
+  std::vector<std::uint64_t> recurrent = {0, 0};  // layers, words of 32 bits in one's state
   std::vector<std::uint32_t> experts = {0, 0};    // all, used for a token
   std::optional<std::string> quantization;        // absent: none
   std::vector<model::Modality> inputs = {model::Modality::text};

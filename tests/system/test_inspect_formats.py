@@ -76,7 +76,8 @@ def test_a_folder_of_hugging_face_is_for_vllm(berth: Berth, llama_folder: Path):
     assert device["serving"]["context"] == 8192, "the default for models of a larger context"
     claim = device["claim"]["devices"][0]
     assert claim["weights"] == 2 * profile["parameters"]
-    assert claim["kv_cache"] == 8192 * 2 * 2 * (32 + 32) * 2  # layers, heads, key and value, bytes
+    # Layers, heads, key and value, bytes; vLLM keeps one block of 16 tokens back.
+    assert claim["kv_cache"] == (8192 + 16) * 2 * 2 * (32 + 32) * 2
     assert found["fit"]["kind"] == "whole"
     assert found["fit"]["longest_context"] == 16384
 
@@ -88,6 +89,22 @@ def test_a_person_reads_why_and_what_it_takes(berth: Berth, llama_folder: Path):
                  "That has room for one request of up to 1024 tokens", "The longest context"):
         assert part in told.stdout
     assert "does not start vllm yet" in told.stderr
+
+
+def test_a_cache_of_vllm_has_room_for_so_many_tokens(berth: Berth, llama_folder: Path):
+    def told(size: int, *flags: str, check: bool = True):
+        return berth.cli("inspect", llama_folder, "--ctx-size", "1024", *flags, "--",
+                         "--kv-cache-memory-bytes", str(size), check=check)
+
+    size = 64 << 20
+    ways = json.loads(told(size, "--json").stdout)["ways"]
+    assert [way["claim"]["devices"][0]["kv_cache"] for way in ways] == [size, size]
+    assert [way["cached_tokens"] for way in ways] == [size // 512] * 2, "a token takes 512 bytes"
+    assert "room for 131072 tokens of all requests together" in told(size).stdout
+    # Blocks have 128 tokens on the CPU, and vLLM keeps one of them back.
+    refused = told(512 * (1024 + 128) - 1, check=False)
+    assert refused.returncode != 0
+    assert "has no room for one request of 1024 tokens, which needs 589824" in refused.stderr
 
 
 def test_a_model_for_an_engine_that_is_not_there_yet_is_refused_with_why(

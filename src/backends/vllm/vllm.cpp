@@ -3,6 +3,7 @@
 #include "backends/values.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 namespace berth::backends::vllm {
@@ -68,12 +69,30 @@ BackendDescriptor make_descriptor() {
                       .default_value = "auto",
                       .choices = {"auto", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc",
                                   "fp8_ds_mla"}},
+                     {.flag = "--kv-cache-memory-bytes",
+                      .type = integer,
+                      .text = "Bytes of the KV cache on each device, in place of what "
+                              "--gpu-memory-utilization leaves.",
+                      .minimum = 1},
                      {.flag = "--block-size",
                       .type = integer,
                       .text = "Tokens of a block of the KV cache.",
-                      .default_value = "16",
+                      .default_value = "16; 128 on the CPU",
                       .minimum = 1,
                       .maximum = 256},
+                     {.flag = "--enable-prefix-caching",
+                      .type = flag,
+                      .text =
+                          "Keep the cache of prompts for others that begin alike (the default)."},
+                     {.flag = "--no-enable-prefix-caching",
+                      .type = flag,
+                      .text = "Keep no cache of prompts that have been answered."},
+                     {.flag = "--async-scheduling",
+                      .type = flag,
+                      .text = "Plan the next batch while one is computed (the default)."},
+                     {.flag = "--no-async-scheduling",
+                      .type = flag,
+                      .text = "Plan a batch when the one before it is done."},
                      {.flag = "--enforce-eager",
                       .type = flag,
                       .text = "Compute without captured graphs: less memory, slower."},
@@ -81,6 +100,17 @@ BackendDescriptor make_descriptor() {
                       .text = "Changes of the model's config.json, as JSON."}},
       .variables = {},
   };
+}
+
+// The bytes given for `flag`; nothing where it is absent.
+std::optional<Bytes> bytes_of(const ParsedParameters& parameters, std::string_view flag) {
+  const auto* given = parameters.find(flag);
+  if (given == nullptr || !given->value) return std::nullopt;
+  Bytes bytes;
+  const auto* end = given->value->data() + given->value->size();
+  const auto [stop, error] = std::from_chars(given->value->data(), end, bytes.count);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return bytes;
 }
 
 tl::unexpected<Error> invalid(std::string message) {
@@ -145,28 +175,51 @@ Result<std::vector<std::string>> Vllm::check(const model::ModelProfile& profile,
   return warnings;
 }
 
-estimate::VllmOptions options_of(const ParsedParameters& parameters, const model::Serving& serving,
-                                 std::size_t devices) {
+estimate::VllmOptions options_of(const model::ModelProfile& profile,
+                                 const ParsedParameters& parameters, const model::Serving& serving,
+                                 std::span<const std::string> devices) {
+  const bool on_cpu = std::ranges::find(devices, "cpu") != devices.end();
   const auto groups = number_of(parameters, "--pipeline-parallel-size").value_or(1);
-  const auto usual = static_cast<std::uint32_t>(std::max<std::size_t>(devices / groups, 1));
+  const auto usual =
+      static_cast<std::uint32_t>(std::max<std::size_t>(devices.size() / std::max(groups, 1U), 1));
   const bool small_cache = text_of(parameters, "--kv-cache-dtype", "auto").starts_with("fp8");
+  // vLLM 0.32, platforms/cpu.py and config/vllm.py: the CPU plans one batch at a time, in other
+  // blocks; so do models that write no text.
+  const bool one_batch =
+      on_cpu || profile.category != Category::llm || has(parameters, "--no-async-scheduling");
+  const std::uint32_t usual_block = !on_cpu || profile.attention.latent ? 16 : 128;
   return {
       .context = serving.context,
       .tensor_parallel = number_of(parameters, "--tensor-parallel-size").value_or(usual),
       .pipeline_parallel = groups,
-      .batched_tokens = number_of(parameters, "--max-num-batched-tokens").value_or(8192),
-      .sequences = number_of(parameters, "--max-num-seqs").value_or(256),
+      .batched_tokens =
+          number_of(parameters, "--max-num-batched-tokens").value_or(on_cpu ? 2048 : 8192),
+      .batches = one_batch ? groups : groups + 1,
+      .sequences = number_of(parameters, "--max-num-seqs").value_or(on_cpu ? 128 : 256),
       .cache_bytes = small_cache ? 1U : 2U,
-      .block = number_of(parameters, "--block-size").value_or(16),
-      .graphs = !has(parameters, "--enforce-eager"),
+      .block = number_of(parameters, "--block-size").value_or(usual_block),
+      .prefix_caching = !has(parameters, "--no-enable-prefix-caching"),
+      .graphs = !on_cpu && !has(parameters, "--enforce-eager"),
   };
 }
 
 Result<model::Claim> Vllm::estimate(const EstimateRequest& request) const {
   auto devices = devices_of(request);
   if (devices.empty()) devices.emplace_back("cpu");
-  return estimate::vllm_claim(
-      request.profile, options_of(request.parameters, request.serving, devices.size()), devices);
+  const auto options = options_of(request.profile, request.parameters, request.serving, devices);
+  BERTH_TRY(auto claim, estimate::vllm_claim(request.profile, options, devices));
+  const auto given = bytes_of(request.parameters, "--kv-cache-memory-bytes");
+  if (!given) return claim;
+  for (auto& rank : claim.devices) {
+    if (*given < rank.kv_cache) {
+      return invalid(fmt::format(
+          "--kv-cache-memory-bytes {} has no room for one request of {} tokens, which needs {}; "
+          "give that, or a shorter --max-model-len",
+          given->count, options.context, rank.kv_cache.count));
+    }
+    rank.kv_cache = *given;
+  }
+  return claim;
 }
 
 Bytes Vllm::usable(const ParsedParameters& parameters, Bytes memory) const {
@@ -179,11 +232,17 @@ std::uint64_t Vllm::cached_tokens(const model::ModelProfile& profile,
                                   const ParsedParameters& parameters, const model::Claim& claim,
                                   Bytes usable) const {
   if (claim.devices.empty()) return 0;
-  const auto options = options_of(parameters, {}, claim.devices.size());
-  const auto token = estimate::vllm_token_cache(profile, options);
+  std::vector<std::string> devices;
+  devices.reserve(claim.devices.size());
+  for (const auto& rank : claim.devices) devices.push_back(rank.device);
+  const auto served = serving(profile, parameters, true);
+  if (!served) return 0;
   const auto& rank = claim.devices.front();
   const Bytes rest = usable - (rank.total() - rank.kv_cache);
-  return token && token->count != 0 ? rest.count / token->count : 0;
+  return estimate::vllm_cached_tokens(
+             profile, options_of(profile, parameters, *served, devices),
+             bytes_of(parameters, "--kv-cache-memory-bytes").value_or(rest))
+      .value_or(0);
 }
 
 }  // namespace berth::backends::vllm

@@ -4,6 +4,9 @@
 #include "backends/unstarted.h"
 #include "estimate/vllm.h"
 
+#include <span>
+#include <string>
+
 namespace berth::backends::vllm {
 
 class Vllm final : public UnstartedBackend {
@@ -17,7 +20,8 @@ class Vllm final : public UnstartedBackend {
   [[nodiscard]] Result<std::vector<std::string>> check(
       const model::ModelProfile& profile, const ParsedParameters& parameters) const override;
   // The least that it takes, with the cache of one request of the whole context: vLLM then uses
-  // what --gpu-memory-utilization leaves for further requests.
+  // what --gpu-memory-utilization leaves for further requests. With --kv-cache-memory-bytes, that
+  // cache; fails with invalid_parameter where it has no room for one request.
   [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
   // --gpu-memory-utilization of it.
   [[nodiscard]] Bytes usable(const ParsedParameters& parameters, Bytes memory) const override;
@@ -26,8 +30,10 @@ class Vllm final : public UnstartedBackend {
                                             const model::Claim& claim, Bytes usable) const override;
 };
 
-// What the claim depends on, from the flags.
-estimate::VllmOptions options_of(const ParsedParameters& parameters, const model::Serving& serving,
-                                 std::size_t devices);
+// What the claim depends on, from the flags. `devices` are the ranks; "cpu" has defaults of its
+// own.
+estimate::VllmOptions options_of(const model::ModelProfile& profile,
+                                 const ParsedParameters& parameters, const model::Serving& serving,
+                                 std::span<const std::string> devices);
 
 }  // namespace berth::backends::vllm
