@@ -39,8 +39,9 @@ std::string file_name(const model::Projector& projector) {
 // Bits of a weight; 0 for a type that is not known.
 double bits_of(std::string_view precision) {
   for (std::uint32_t id = 0; id < 64; ++id) {
-    const auto type = ggml_type(id);
-    if (type && type->name == precision) return 8.0 * type->block_bytes / type->block_elements;
+    const GgmlType* type = ggml_type(id);
+    if (type != nullptr && type->name == precision)
+      return 8.0 * type->block_bytes / type->block_elements;
   }
   return 0;
 }
