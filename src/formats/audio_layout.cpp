@@ -87,6 +87,9 @@ Result<void> add_weights(ModelProfile& profile, const FileSet& files) {
   return {};
 }
 
+constexpr std::string_view kCosyVoiceConfig = "cosyvoice.yaml";
+constexpr std::string_view kCosyVoice2Config = "cosyvoice2.yaml";  // its name in later repositories
+
 // CosyVoice, cosyvoice/cli/cosyvoice.py, at the revision that vox-box has. The archives are
 // compiled modules, which version 1 puts in place of the plain ones on a GPU; version 2 leaves its
 // own alone.
@@ -116,18 +119,19 @@ bool mentions_qwen2(std::string_view text) {
 }
 
 Result<std::optional<ModelProfile>> profile_cosyvoice(const FileSet& files) {
-  constexpr std::string_view kConfig = "cosyvoice.yaml";
-  const CosyVoiceFiles* layout = nullptr;
-  if (files.contains(kConfig)) {
-    BERTH_TRY(const auto text, read_text(files, kConfig));
-    layout = mentions_qwen2(text) ? &kCosyVoice2 : &kCosyVoice;
-  } else if (files.contains("cosyvoice2.yaml")) {
-    layout = &kCosyVoice2;
+  const CosyVoiceFiles* layout = &kCosyVoice2;
+  std::string_view config = kCosyVoiceConfig;
+  if (files.contains(config)) {
+    BERTH_TRY(const auto text, read_text(files, config));
+    if (!mentions_qwen2(text)) layout = &kCosyVoice;
+  } else if (files.contains(kCosyVoice2Config)) {
+    config = kCosyVoice2Config;
   } else {
     return std::nullopt;
   }
   auto profile = speech_profile(files, layout->architecture, Category::text_to_speech);
   profile.format = FileFormat::pytorch;
+  profile.model_type = config;
   BERTH_CHECK(add_files(profile, files, layout->needed));
   for (const std::string_view path : layout->optional) {
     if (!files.contains(path)) continue;
