@@ -9,7 +9,6 @@
 #include "formats/projector.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <optional>
 #include <utility>
@@ -150,9 +149,7 @@ std::vector<fs::path> gguf_files(const FileSet& files) {
 
 // Whether a file goes with another model (projector, adapter, draft heads) and is none itself.
 bool is_companion(const fs::path& path) {
-  std::string name = path.filename().native();
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string name = lower_case(path.filename().native());
   if (name.find("mmproj") != std::string::npos || name.starts_with("mtp-")) return true;
   const auto part = read_part(path);
   if (!part) return false;

@@ -1,5 +1,6 @@
 // choose_projector and add_projectors: which projector a model gets.
 #include "formats/cursor.h"
+#include "formats/layout_files.h"
 #include "formats/projector.h"
 #include "formats/projector_types.h"
 
@@ -18,16 +19,9 @@ constexpr std::size_t kMostCandidates = 64;
 // The architecture is a file's first key, so a look at its beginning tells a projector.
 constexpr std::uint64_t kLook = 4096;
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 // Letters and digits alone, so that "Gemma 3 4b It" is "gemma-3-4b-it".
 std::string plain(std::string_view text) {
-  std::string out = lower(text);
+  std::string out = lower_case(text);
   std::erase_if(out, [](unsigned char c) { return std::isalnum(c) == 0; });
   return out;
 }
@@ -72,7 +66,7 @@ Agreement agreement(const std::vector<std::string>& ours, const std::vector<std:
 
 // "Q4_K_M", "UD-IQ2_XXS", "BF16": a folder for one quantisation of a repository.
 bool names_quantisation(std::string_view folder) {
-  const auto text = lower(folder);
+  const auto text = lower_case(folder);
   for (const std::string_view word : {"bf16", "f16", "f32", "fp16", "fp32", "mxfp4", "nvfp4"}) {
     if (text.find(word) != std::string::npos) return true;
   }
@@ -136,7 +130,7 @@ struct Judged {
   [[nodiscard]] auto rank() const {
     const auto& projector = candidate.projector;
     return std::make_tuple(!verdict.fits, !candidate.beside, -bits_of(projector.precision),
-                           name_rank(lower(file_name(projector))), projector.path);
+                           name_rank(lower_case(file_name(projector))), projector.path);
   }
 };
 
@@ -171,7 +165,7 @@ bool says_clip(ByteSource& source) {
 
 // Nothing where the file is of another kind.
 std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
-  const bool named = lower(path.filename().native()).find("mmproj") != std::string::npos;
+  const bool named = lower_case(path.filename().native()).find("mmproj") != std::string::npos;
   ProjectorCandidate candidate{.beside = beside};
   candidate.projector.path = path.native();
   auto source = open_file(path);
@@ -205,7 +199,8 @@ void add_candidates(const fs::path& folder, bool beside, const model::ModelProfi
     const fs::path& path = entries->path();
     const bool own = std::ranges::any_of(
         profile.files, [&](const model::ModelFile& file) { return file.path == path.native(); });
-    if (!own && lower(path.extension().native()) == ".gguf" && entries->is_regular_file(ignored)) {
+    if (!own && lower_case(path.extension().native()) == ".gguf" &&
+        entries->is_regular_file(ignored)) {
       paths.push_back(path);
     }
   }
