@@ -112,12 +112,15 @@ class GgufBuilder {
     return out;
   }
 
-  void write(const std::filesystem::path& path) const {
+  // The same as text, for a file in memory.
+  [[nodiscard]] std::string text() const {
     const Bytes bytes = build();
-    std::ofstream file(path, std::ios::binary);
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes as characters
-    file.write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+  void write(const std::filesystem::path& path) const {
+    std::ofstream(path, std::ios::binary) << text();
   }
 
   template <class T>

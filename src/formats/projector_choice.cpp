@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostEntries = 10'000;
 constexpr std::size_t kMostCandidates = 64;
 // The architecture is a file's first key, so a look at its beginning tells a projector.
 constexpr std::uint64_t kLook = 4096;
@@ -164,11 +163,12 @@ bool says_clip(ByteSource& source) {
 }
 
 // Nothing where the file is of another kind.
-std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
-  const bool named = lower_case(path.filename().native()).find("mmproj") != std::string::npos;
+std::optional<ProjectorCandidate> look_at(const FileSet& files, const FileEntry& entry,
+                                          bool beside) {
+  const bool named = lower_case(entry.path).find("mmproj") != std::string::npos;
   ProjectorCandidate candidate{.beside = beside};
-  candidate.projector.path = path.native();
-  auto source = open_file(path);
+  candidate.projector.path = files.locate(entry.path);
+  auto source = files.open(entry.path);
   if (!source) {
     if (!named) return std::nullopt;
     candidate.broken = source.error().message;
@@ -176,8 +176,9 @@ std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
   }
   candidate.projector.size = {(*source)->size()};
   if (!named && !says_clip(**source)) return std::nullopt;
-  auto file = read_gguf(**source, path.filename().native());
-  auto projector = file ? read_projector(*file, path.native()) : fail(std::move(file).error());
+  auto file = read_gguf(**source, entry.path);
+  auto projector =
+      file ? read_projector(*file, candidate.projector.path) : fail(std::move(file).error());
   if (projector) {
     candidate.projector = *std::move(projector);
     return candidate;
@@ -187,27 +188,19 @@ std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
   return candidate;
 }
 
-void add_candidates(const fs::path& folder, bool beside, const model::ModelProfile& profile,
+void add_candidates(const FileSet& files, bool beside, const model::ModelProfile& profile,
                     std::vector<ProjectorCandidate>& candidates) {
-  std::error_code error;
-  std::vector<fs::path> paths;
-  std::size_t seen = 0;
-  fs::directory_iterator entries(folder, error);
-  for (; !error && entries != fs::directory_iterator() && ++seen <= kMostEntries;
-       entries.increment(error)) {
-    std::error_code ignored;
-    const fs::path& path = entries->path();
-    const bool own = std::ranges::any_of(
-        profile.files, [&](const model::ModelFile& file) { return file.path == path.native(); });
-    if (!own && lower_case(path.extension().native()) == ".gguf" &&
-        entries->is_regular_file(ignored)) {
-      paths.push_back(path);
-    }
-  }
-  std::ranges::sort(paths);
-  for (const auto& path : paths) {
+  for (const FileEntry& entry : files.files()) {
     if (candidates.size() >= kMostCandidates) return;
-    if (auto candidate = look_at(path, beside)) candidates.push_back(*std::move(candidate));
+    const bool here = entry.path.find('/') == std::string::npos;
+    if (!here || !lower_case(entry.path).ends_with(".gguf")) continue;
+    const std::string place = files.locate(entry.path);
+    const bool own =
+        std::ranges::find(profile.files, place, &model::ModelFile::path) != profile.files.end();
+    if (own) continue;
+    if (auto candidate = look_at(files, entry, beside)) {
+      candidates.push_back(*std::move(candidate));
+    }
   }
 }
 
@@ -236,16 +229,15 @@ std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
   return projectors;
 }
 
-void add_projectors(model::ModelProfile& profile, const fs::path& file) {
+void add_projectors(model::ModelProfile& profile, const FileSet& files, const FileSet* above) {
   if (profile.category != model::Category::llm || profile.architecture == "clip" ||
       profile.architecture == "adapter") {
     return;
   }
-  const fs::path folder = file.parent_path();
   std::vector<ProjectorCandidate> candidates;
-  add_candidates(folder, true, profile, candidates);
-  if (folder != folder.parent_path()) {
-    add_candidates(folder.parent_path(), false, profile, candidates);
+  add_candidates(files, true, profile, candidates);
+  if (above != nullptr) {
+    add_candidates(*above, false, profile, candidates);
     // What is of no use there belongs to other models.
     std::erase_if(candidates, [&](const ProjectorCandidate& candidate) {
       return !candidate.beside && !judge(profile, candidate).usable;
