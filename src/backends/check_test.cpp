@@ -64,6 +64,14 @@ TEST(ChooseBackend, TakesVoxBoxForSpeechModelsThatItKnows) {
   EXPECT_EQ(chosen(speech("cosyvoice2", model::Category::text_to_speech)), "vox-box");
 }
 
+TEST(ChooseBackend, RefusesACosyVoiceThatVoxBoxCanNotOpen) {
+  auto cosyvoice = speech("cosyvoice2", model::Category::text_to_speech);
+  cosyvoice.model_type = "cosyvoice.yaml";
+  EXPECT_EQ(chosen(cosyvoice), "vox-box");
+  cosyvoice.model_type = "cosyvoice2.yaml";
+  EXPECT_THAT(chosen(cosyvoice), HasSubstr("this has only a cosyvoice2.yaml"));
+}
+
 TEST(ChooseBackend, TakesVllmForTheRest) {
   for (const auto category : {model::Category::llm, model::Category::embedding,
                               model::Category::reranker, model::Category::speech_to_text}) {

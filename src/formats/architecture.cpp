@@ -68,26 +68,6 @@ constexpr auto kEncoders = std::to_array<std::string_view>({
     "nomic-bert-moe",
     "t5encoder",
 });
-constexpr auto kDiffusion = std::to_array<std::string_view>({
-    "aura",
-    "chroma",
-    "cosmos",
-    "diffusion",
-    "flux",
-    "flux2",
-    "hidream",
-    "hyvid",
-    "ltxv",
-    "lumina2",
-    "pixart",
-    "qwen_image",
-    "sd1",
-    "sd2",
-    "sd3",
-    "sdxl",
-    "wan",
-    "z_image",
-});
 constexpr auto kRecurrent = std::to_array<std::string_view>({
     "arwkv7",
     "mamba",
@@ -128,6 +108,5 @@ std::uint32_t default_interval(std::string_view architecture) {
 
 bool keeps_no_cache(std::string_view architecture) { return contains(kNoCache, architecture); }
 bool is_encoder(std::string_view architecture) { return contains(kEncoders, architecture); }
-bool is_diffusion(std::string_view architecture) { return contains(kDiffusion, architecture); }
 
 }  // namespace berth::formats

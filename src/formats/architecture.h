@@ -37,7 +37,5 @@ std::uint32_t default_interval(std::string_view architecture);
 bool keeps_no_cache(std::string_view architecture);
 // Text encoders: they have no language head at all.
 bool is_encoder(std::string_view architecture);
-// Image generators.
-bool is_diffusion(std::string_view architecture);
 
 }  // namespace berth::formats

@@ -1,5 +1,6 @@
 #include "formats/audio_layout.h"
 
+#include "formats/config_keys.h"
 #include "formats/ctranslate2.h"
 #include "formats/cursor.h"
 #include "formats/known_audio.h"
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <span>
 
 namespace berth::formats {
@@ -19,25 +19,11 @@ using model::FileFormat;
 using model::Modality;
 using model::ModelProfile;
 
-// Null where `object` has no object of that name.
-const json::object* object_at(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value == nullptr ? nullptr : value->if_object();
-}
-
-// Empty where `object` has no text of that name.
-std::string_view text_at(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  const json::string* text = value == nullptr ? nullptr : value->if_string();
-  return text == nullptr ? std::string_view{} : std::string_view(*text);
-}
-
-bool has_architecture(const json::object& config, std::string_view name) {
-  const json::value* list = config.if_contains("architectures");
-  if (list == nullptr || !list->is_array()) return false;
-  return std::ranges::any_of(list->get_array(), [&](const json::value& one) {
-    return one.is_string() && one.get_string() == name;
-  });
+bool has_architecture(const ConfigKeys& config, std::string_view name) {
+  const json::array* list = config.array("architectures");
+  return list != nullptr && std::ranges::any_of(*list, [&](const json::value& one) {
+           return one.is_string() && one.get_string() == name;
+         });
 }
 
 // A JSON file that only helps to decide: what is broken in it is as good as not there, because the
@@ -87,6 +73,9 @@ Result<void> add_weights(ModelProfile& profile, const FileSet& files) {
   return {};
 }
 
+constexpr std::string_view kCosyVoiceConfig = "cosyvoice.yaml";
+constexpr std::string_view kCosyVoice2Config = "cosyvoice2.yaml";  // its name in later repositories
+
 // CosyVoice, cosyvoice/cli/cosyvoice.py, at the revision that vox-box has. The archives are
 // compiled modules, which version 1 puts in place of the plain ones on a GPU; version 2 leaves its
 // own alone.
@@ -108,26 +97,20 @@ constexpr CosyVoiceFiles kCosyVoice = {
 constexpr CosyVoiceFiles kCosyVoice2 = {
     .architecture = "cosyvoice2", .needed = kCosyVoice2Needs, .optional = kCosyVoice2Takes};
 
-bool mentions_qwen2(std::string_view text) {
-  constexpr std::string_view kName = "qwen2";
-  const auto found = std::ranges::search(
-      text, kName, [](unsigned char a, unsigned char b) { return std::tolower(a) == b; });
-  return !found.empty();
-}
-
 Result<std::optional<ModelProfile>> profile_cosyvoice(const FileSet& files) {
-  constexpr std::string_view kConfig = "cosyvoice.yaml";
-  const CosyVoiceFiles* layout = nullptr;
-  if (files.contains(kConfig)) {
-    BERTH_TRY(const auto text, read_text(files, kConfig));
-    layout = mentions_qwen2(text) ? &kCosyVoice2 : &kCosyVoice;
-  } else if (files.contains("cosyvoice2.yaml")) {
-    layout = &kCosyVoice2;
+  const CosyVoiceFiles* layout = &kCosyVoice2;
+  std::string_view config = kCosyVoiceConfig;
+  if (files.contains(config)) {
+    BERTH_TRY(const auto text, read_text(files, config));
+    if (lower_case(text).find("qwen2") == std::string::npos) layout = &kCosyVoice;
+  } else if (files.contains(kCosyVoice2Config)) {
+    config = kCosyVoice2Config;
   } else {
     return std::nullopt;
   }
   auto profile = speech_profile(files, layout->architecture, Category::text_to_speech);
   profile.format = FileFormat::pytorch;
+  profile.model_type = config;
   BERTH_CHECK(add_files(profile, files, layout->needed));
   for (const std::string_view path : layout->optional) {
     if (!files.contains(path)) continue;
@@ -136,16 +119,23 @@ Result<std::optional<ModelProfile>> profile_cosyvoice(const FileSet& files) {
   return profile;
 }
 
+// Whether config.json is the one that CTranslate2 writes: that of transformers has alignment heads
+// elsewhere and never these two together.
+Result<bool> is_converted_whisper(const FileSet& files) {
+  BERTH_TRY(const auto config, read_hint(files, "config.json"));
+  return config.contains("alignment_heads") && config.contains("suppress_ids");
+}
+
 // Whether the files beside model.bin say that it is a Whisper: a processor of that name, or the
 // config.json that CTranslate2 writes.
 Result<bool> describes_whisper(const FileSet& files) {
-  BERTH_TRY(const auto processor, read_hint(files, "preprocessor_config.json"));
-  if (text_at(processor, "processor_class") == "WhisperProcessor" ||
-      text_at(processor, "feature_extractor_type") == "WhisperFeatureExtractor") {
+  BERTH_TRY(const auto object, read_hint(files, "preprocessor_config.json"));
+  const ConfigKeys processor(object, "preprocessor_config.json: ");
+  if (processor.text("processor_class") == "WhisperProcessor" ||
+      processor.text("feature_extractor_type") == "WhisperFeatureExtractor") {
     return true;
   }
-  BERTH_TRY(const auto config, read_hint(files, "config.json"));
-  return config.contains("alignment_heads") && config.contains("suppress_ids");
+  return is_converted_whisper(files);
 }
 
 void describe_whisper(const CTranslate2Model& whisper, ModelProfile& profile) {
@@ -172,10 +162,8 @@ Result<std::optional<CTranslate2Model>> read_model_bin(const FileSet& files) {
 Result<std::optional<ModelProfile>> profile_faster_whisper(const FileSet& files) {
   constexpr std::string_view kWeights = "model.bin";
   if (!files.contains(kWeights)) {
-    // transformers' own configuration has alignment heads elsewhere and never these two together.
-    BERTH_TRY(const auto config, read_hint(files, "config.json"));
-    if (!config.contains("alignment_heads") || !config.contains("suppress_ids"))
-      return std::nullopt;
+    BERTH_TRY(const bool converted, is_converted_whisper(files));
+    if (!converted) return std::nullopt;
     return fail(ErrorCode::not_found, "{} holds no weights: there is no {}", files.name(),
                 kWeights);
   }
@@ -215,9 +203,7 @@ std::string yaml_word(std::string_view text, std::string_view key) {
   return {};
 }
 
-Result<std::string> funasr_architecture(const FileSet& files, const json::object* paths) {
-  std::string path = "config.yaml";
-  if (paths != nullptr && !text_at(*paths, "config").empty()) path = text_at(*paths, "config");
+Result<std::string> funasr_architecture(const FileSet& files, const std::string& path) {
   if (!files.contains(path)) return std::string{};
   BERTH_TRY(const auto text, read_text(files, path));
   return yaml_word(text, "model");
@@ -225,55 +211,56 @@ Result<std::string> funasr_architecture(const FileSet& files, const json::object
 
 // ModelScope's description of a model, which lists the files that FunASR opens.
 Result<std::optional<ModelProfile>> profile_funasr(const FileSet& files) {
-  BERTH_TRY(const auto configuration, read_hint(files, "configuration.json"));
-  const json::object* model = object_at(configuration, "model");
-  if (text_at(configuration, "task") != "auto-speech-recognition" || model == nullptr ||
-      text_at(*model, "type") != "funasr") {
+  BERTH_TRY(const auto object, read_hint(files, "configuration.json"));
+  const ConfigKeys configuration(object, "configuration.json: ");
+  const auto model = configuration.inside("model");
+  if (configuration.text("task") != "auto-speech-recognition" || !model ||
+      model->text("type") != "funasr") {
     return std::nullopt;
   }
+  const auto paths = configuration.inside("file_path_metas");
+  const auto path_of = [&](std::string_view key, std::string_view usual) {
+    const std::string path = paths ? paths->text(key) : "";
+    return path.empty() ? std::string(usual) : path;
+  };
   auto profile = speech_profile(files, "funasr", Category::speech_to_text);
   profile.format = FileFormat::pytorch;
-  const json::object* paths = object_at(configuration, "file_path_metas");
-  BERTH_TRY(profile.model_type, funasr_architecture(files, paths));
-  std::string_view weights = "model.pt";
-  if (paths != nullptr && !text_at(*paths, "init_param").empty()) {
-    weights = text_at(*paths, "init_param");
-  }
+  BERTH_TRY(profile.model_type, funasr_architecture(files, path_of("config", "config.yaml")));
+  const std::string path = path_of("init_param", "model.pt");
+  const std::string_view weights = path;
   BERTH_CHECK(add_files(profile, files, {&weights, 1}));
   return profile;
 }
 
 // Qwen-Audio, which vox-box serves through FunASR: a Qwen (the first) with an audio tower.
 Result<std::optional<ModelProfile>> profile_qwen_audio(const FileSet& files,
-                                                       const json::object& config) {
-  const json::object* audio = object_at(config, "audio");
-  if (!has_architecture(config, "QWenLMHeadModel") || audio == nullptr) return std::nullopt;
-  const json::value* layers = audio->if_contains("n_layer");
-  if (layers == nullptr || !layers->is_number() || layers->to_number<double>() == 0) {
+                                                       const ConfigKeys& config) {
+  const auto audio = config.inside("audio");
+  if (!has_architecture(config, "QWenLMHeadModel") || !audio ||
+      audio->real("n_layer").value_or(0) == 0) {
     return std::nullopt;
   }
   auto profile = speech_profile(files, "funasr", Category::speech_to_text);
   profile.model_type = "QwenAudio";
-  profile.needs_own_code = config.contains("auto_map");
+  profile.needs_own_code = config.has("auto_map");
   BERTH_CHECK(add_weights(profile, files));
   return profile;
 }
 
-Result<std::optional<ModelProfile>> profile_bark(const FileSet& files, const json::object& config) {
+Result<std::optional<ModelProfile>> profile_bark(const FileSet& files, const ConfigKeys& config) {
   if (!has_architecture(config, "BarkModel")) return std::nullopt;
   auto profile = speech_profile(files, "bark", Category::text_to_speech);
-  profile.model_type = printable(text_at(config, "model_type"), 64);
+  profile.model_type = printable(config.text("model_type"), 64);
   // The .pt files in its repository are those of Suno's own program.
   BERTH_CHECK(add_weights(profile, files));
   return profile;
 }
 
-Result<std::optional<ModelProfile>> profile_dia(const FileSet& files, const json::object& config) {
+Result<std::optional<ModelProfile>> profile_dia(const FileSet& files, const ConfigKeys& config) {
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"audio_bos_value", "audio_eos_value", "audio_pad_value", "audio_length", "delay_pattern"});
-  const json::object* data = object_at(config, "data");
-  if (data == nullptr ||
-      !std::ranges::all_of(kKeys, [&](std::string_view key) { return data->contains(key); })) {
+  const auto data = config.inside("data");
+  if (!data || !std::ranges::all_of(kKeys, [&](std::string_view key) { return data->has(key); })) {
     return std::nullopt;
   }
   auto profile = speech_profile(files, "dia", Category::text_to_speech);
@@ -291,7 +278,8 @@ Result<std::optional<ModelProfile>> read_layout(const FileSet& files) {
     if (profile) return profile;
   }
   if (!files.contains("config.json")) return std::nullopt;
-  BERTH_TRY(const auto config, read_json(files, "config.json"));
+  BERTH_TRY(const auto object, read_json(files, "config.json"));
+  const ConfigKeys config(object, "config.json: ");
   for (const auto& read : {profile_qwen_audio, profile_bark, profile_dia}) {
     BERTH_TRY(auto profile, read(files, config));
     if (profile) return profile;

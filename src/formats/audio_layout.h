@@ -13,8 +13,9 @@ namespace berth::formats {
 // Whisper in the format of transformers, which other engines serve.
 //
 // `files` of the profile are the weights that vox-box loads, not all that a repository holds. Its
-// model_type is the concrete architecture of a FunASR model ("SenseVoiceSmall"); a Whisper's
-// vocabulary tells whether it knows more than English (51,864 tokens are English only).
+// model_type is the concrete architecture of a FunASR model ("SenseVoiceSmall"), and of a CosyVoice
+// the file that configures it ("cosyvoice.yaml" or "cosyvoice2.yaml"); a Whisper's vocabulary tells
+// whether it knows more than English (51,864 tokens are English only).
 //
 // One of the table in known_audio.h gets its published name, whatever its folder is called.
 //

@@ -231,9 +231,13 @@ TEST(AudioLayout, KnowsCosyVoice2UnderBothNamesOfItsConfiguration) {
                           "/memory/CosyVoice-BlankEN/model.safetensors"));
   EXPECT_EQ(later.total_size, Bytes{1 + 2 + 3 + 4 + 5 + 6});
 
+  EXPECT_EQ(later.model_type, "cosyvoice2.yaml");
+
   auto first = cosyvoice2_files();
   first["cosyvoice.yaml"] = first.extract("cosyvoice2.yaml").mapped();
-  EXPECT_EQ(known(std::move(first)).architecture, "cosyvoice2");
+  const auto earlier = known(std::move(first));
+  EXPECT_EQ(earlier.architecture, "cosyvoice2");
+  EXPECT_EQ(earlier.model_type, "cosyvoice.yaml");
 }
 
 TEST(AudioLayout, NamesEachFileThatCosyVoiceLacks) {

@@ -56,7 +56,7 @@ Result<std::span<const std::byte>> Cursor::take_from_source(std::uint64_t length
   return block_.first(length);
 }
 
-Result<std::string> Cursor::string(std::uint64_t limit) {
+Result<std::string_view> Cursor::text(std::uint64_t limit) {
   BERTH_TRY(const auto length, number<std::uint64_t>());
   if (length > remaining()) return fail(end_of_file(length));
   if (length > limit) {
@@ -65,7 +65,12 @@ Result<std::string> Cursor::string(std::uint64_t limit) {
   }
   BERTH_TRY(const auto bytes, take(length));
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes as characters
-  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+Result<std::string> Cursor::string(std::uint64_t limit) {
+  BERTH_TRY(const auto found, text(limit));
+  return std::string(found);
 }
 
 Result<void> Cursor::skip_string() {

@@ -50,7 +50,9 @@ class Cursor {
     return value;
   }
 
-  // A length and that many bytes. Fails with corrupt above `limit`.
+  // A length and that many bytes; the view is valid until the next call. Fails with corrupt above
+  // `limit`.
+  Result<std::string_view> text(std::uint64_t limit);
   Result<std::string> string(std::uint64_t limit);
   Result<void> skip_string();
 

@@ -44,58 +44,102 @@ std::uint64_t columns(const SafetensorsTensor* tensor) {
   return tensor == nullptr || tensor->shape.empty() ? 0 : tensor->shape.back();
 }
 
+// stable-diffusion.cpp, docs/: which files each model is started with. SD3 does without T5.
+constexpr auto kClipL = std::to_array<std::string_view>({"clip_l", "vae"});
+constexpr auto kClipH = std::to_array<std::string_view>({"clip_h", "vae"});
+constexpr auto kBothClips = std::to_array<std::string_view>({"clip_l", "clip_g", "vae"});
+constexpr auto kClipAndT5 = std::to_array<std::string_view>({"clip_l", "t5xxl", "vae"});
+constexpr auto kT5 = std::to_array<std::string_view>({"t5xxl", "vae"});
+// Chroma Radiance paints pixels, no latent image.
+constexpr auto kT5Alone = std::to_array<std::string_view>({"t5xxl"});
+constexpr auto kLlm = std::to_array<std::string_view>({"llm", "vae"});
+
 struct Family {
-  std::string_view mark;  // how a tensor begins that only this family has, or one below
-  std::string_view name;
+  std::string_view name;  // as GGUF files call it
   bool video = false;
+  std::span<const std::string_view> parts = {};  // beside the diffusion model; empty: not known
+};
+// Every one that is known by its name; those that are told by tensors as well are in kMarks.
+constexpr auto kFamilies = std::to_array<Family>({
+    {.name = "aura"},
+    {.name = "chroma", .parts = kT5},
+    {.name = "chroma_radiance", .parts = kT5Alone},
+    {.name = "cosmos"},
+    {.name = "flux", .parts = kClipAndT5},
+    {.name = "flux2", .parts = kLlm},
+    {.name = "hidream"},
+    {.name = "hyvid", .video = true},
+    {.name = "ltxv", .video = true},
+    {.name = "lumina2"},
+    {.name = "ovis_image", .parts = kLlm},
+    {.name = "pixart"},
+    {.name = "qwen_image", .parts = kLlm},
+    {.name = "sd1", .parts = kClipL},
+    {.name = "sd2", .parts = kClipH},
+    {.name = "sd3", .parts = kBothClips},
+    {.name = "sdxl", .parts = kBothClips},
+    {.name = "svd", .video = true},
+    {.name = "wan", .video = true, .parts = kT5},
+    {.name = "z_image", .parts = kLlm},
+});
+
+constexpr const Family* find_family(std::string_view name) {
+  const auto* found = std::ranges::find(kFamilies, name, &Family::name);
+  return found == kFamilies.end() ? nullptr : found;
+}
+
+struct Mark {
+  std::string_view tensor;  // how one begins that only this family has, or one below
+  std::string_view family;
 };
 // The special before the general: Chroma and others are built from FLUX's blocks.
-constexpr auto kFamilies = std::to_array<Family>({
-    {.mark = "joint_blocks.", .name = "sd3"},
-    {.mark = "nerf_final_layer_conv.", .name = "chroma_radiance"},
-    {.mark = "distilled_guidance_layer.", .name = "chroma"},
-    {.mark = "double_blocks.0.img_mlp.gate_proj.", .name = "ovis_image"},
-    {.mark = "double_stream_modulation_img.", .name = "flux2"},
-    {.mark = "txt_in.individual_token_refiner.", .name = "hyvid", .video = true},
-    {.mark = "transformer_blocks.0.img_mod.1.", .name = "qwen_image"},
-    {.mark = "cap_embedder.0.", .name = "z_image"},
-    {.mark = "patchify_proj.", .name = "ltxv", .video = true},
-    {.mark = "blocks.0.cross_attn.norm_k.", .name = "wan", .video = true},
-    {.mark = "double_blocks.", .name = "flux"},
-    {.mark = "single_transformer_blocks.", .name = "flux"},
+constexpr auto kMarks = std::to_array<Mark>({
+    {"joint_blocks.", "sd3"},
+    {"nerf_final_layer_conv.", "chroma_radiance"},
+    {"distilled_guidance_layer.", "chroma"},
+    {"double_blocks.0.img_mlp.gate_proj.", "ovis_image"},
+    {"double_stream_modulation_img.", "flux2"},
+    {"txt_in.individual_token_refiner.", "hyvid"},
+    {"transformer_blocks.0.img_mod.1.", "qwen_image"},
+    {"cap_embedder.0.", "z_image"},
+    {"patchify_proj.", "ltxv"},
+    {"blocks.0.cross_attn.norm_k.", "wan"},
+    {"double_blocks.", "flux"},
+    {"single_transformer_blocks.", "flux"},
 });
+static_assert(std::ranges::all_of(kMarks, find_family, &Mark::family));
 
 // Lumina 2 has Z-Image's tensors with another text encoder, of this width.
 constexpr std::uint64_t kLuminaText = 2304;
 
 // UNets of all versions have the same tensors; the text that they attend to has another width.
-std::optional<Family> unet_family(const Group& group) {
+const Family* unet_family(const Group& group) {
   const bool original = group.starting("input_blocks.") && group.starting("output_blocks.");
   const bool diffusers = group.starting("down_blocks.") && group.starting("up_blocks.");
-  if (!original && !diffusers) return std::nullopt;
-  if (group.containing(".time_stack.") != nullptr) return Family{.name = "svd", .video = true};
+  if (!original && !diffusers) return nullptr;
+  if (group.containing(".time_stack.") != nullptr) return find_family("svd");
   switch (columns(group.ending(".attn2.to_k.weight"))) {
     case 768:
-      return Family{.name = "sd1"};
+      return find_family("sd1");
     case 1024:
-      return Family{.name = "sd2"};
+      return find_family("sd2");
     case 1280:  // the refiner
     case 2048:
-      return Family{.name = "sdxl"};
+      return find_family("sdxl");
     default:
-      return std::nullopt;
+      return nullptr;
   }
 }
 
-std::optional<Family> family_of(const Group& group) {
-  for (const Family& family : kFamilies) {
-    const auto* tensor = group.starting(family.mark);
+const Family* family_of(const Group& group) {
+  for (const Mark& mark : kMarks) {
+    const auto* tensor = group.starting(mark.tensor);
     if (tensor == nullptr) continue;
-    if (family.name == "z_image" &&
+    if (mark.family == "z_image" &&
         columns(group.starting("cap_embedder.1.weight")) == kLuminaText) {
-      return Family{.name = "lumina2"};
+      return find_family("lumina2");
     }
-    return family;
+    return find_family(mark.family);
   }
   return unet_family(group);
 }
@@ -196,35 +240,6 @@ bool is_adapter(const Group& all) {
          all.containing("input_hint_block.") != nullptr;
 }
 
-// stable-diffusion.cpp, docs/: which files each model is started with. SD3 does without T5.
-constexpr auto kClipL = std::to_array<std::string_view>({"clip_l", "vae"});
-constexpr auto kClipH = std::to_array<std::string_view>({"clip_h", "vae"});
-constexpr auto kBothClips = std::to_array<std::string_view>({"clip_l", "clip_g", "vae"});
-constexpr auto kClipAndT5 = std::to_array<std::string_view>({"clip_l", "t5xxl", "vae"});
-constexpr auto kT5 = std::to_array<std::string_view>({"t5xxl", "vae"});
-// Chroma Radiance paints pixels, no latent image.
-constexpr auto kT5Alone = std::to_array<std::string_view>({"t5xxl"});
-constexpr auto kLlm = std::to_array<std::string_view>({"llm", "vae"});
-
-struct Need {
-  std::string_view family;
-  std::span<const std::string_view> parts;
-};
-constexpr auto kNeeds = std::to_array<Need>({
-    {.family = "sd1", .parts = kClipL},
-    {.family = "sd2", .parts = kClipH},
-    {.family = "sdxl", .parts = kBothClips},
-    {.family = "sd3", .parts = kBothClips},
-    {.family = "flux", .parts = kClipAndT5},
-    {.family = "chroma", .parts = kT5},
-    {.family = "chroma_radiance", .parts = kT5Alone},
-    {.family = "wan", .parts = kT5},
-    {.family = "flux2", .parts = kLlm},
-    {.family = "qwen_image", .parts = kLlm},
-    {.family = "z_image", .parts = kLlm},
-    {.family = "ovis_image", .parts = kLlm},
-});
-
 void add_diffusion(const Group& group, const Family& family, DiffusionContent& content) {
   content.family = family.name;
   content.video = family.video;
@@ -253,7 +268,7 @@ DiffusionContent diffusion_content(std::span<const SafetensorsTensor> tensors) {
   if (is_adapter(all)) return content;
   // A diffusion model alone goes without its prefix, and then nothing else is in the file.
   if (!groups.contains(kDiffusion)) {
-    if (const auto family = family_of(all)) {
+    if (const Family* family = family_of(all)) {
       add_diffusion(all, *family, content);
       return content;
     }
@@ -261,7 +276,7 @@ DiffusionContent diffusion_content(std::span<const SafetensorsTensor> tensors) {
   for (const auto& [prefix, group] : groups) {
     if (prefix.empty()) continue;
     if (prefix == kDiffusion) {
-      if (const auto family = family_of(group)) add_diffusion(group, *family, content);
+      if (const Family* family = family_of(group)) add_diffusion(group, *family, content);
     } else if (is_autoencoder(prefix)) {
       content.parts.push_back(part_of("vae", group));
     } else {
@@ -300,8 +315,10 @@ std::string pickled_family(std::string_view beginning) {
 }
 
 std::span<const std::string_view> needed_parts(std::string_view family) {
-  const auto* found = std::ranges::find(kNeeds, family, &Need::family);
-  return found == kNeeds.end() ? std::span<const std::string_view>{} : found->parts;
+  const Family* known = find_family(family);
+  return known == nullptr ? std::span<const std::string_view>{} : known->parts;
 }
+
+bool is_diffusion_family(std::string_view name) { return find_family(name) != nullptr; }
 
 }  // namespace berth::formats

@@ -48,4 +48,8 @@ std::string pickled_family(std::string_view beginning);
 // the family is not known. "vae" may also be a "taesd".
 std::span<const std::string_view> needed_parts(std::string_view family);
 
+// Whether a GGUF file's general.architecture names a diffusion model: one of the families, also of
+// those that are not told by their tensors.
+bool is_diffusion_family(std::string_view name);
+
 }  // namespace berth::formats

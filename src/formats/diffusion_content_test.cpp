@@ -58,6 +58,7 @@ TEST_P(Families, AreKnownWithAndWithoutTheirPrefix) {
     }
     const auto content = content_of(tensors);
     EXPECT_EQ(content.family, family);
+    EXPECT_TRUE(is_diffusion_family(family));
     EXPECT_THAT(names_of(content), ElementsAre("diffusion_model"));
   }
 }

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 namespace berth::formats {
 namespace {
@@ -32,9 +31,7 @@ struct Content {
 };
 
 bool ends_with_any(std::string_view path, std::span<const std::string_view> endings) {
-  std::string lower(path);
-  std::ranges::transform(lower, lower.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string lower = lower_case(path);
   return std::ranges::any_of(endings, [&](std::string_view end) { return lower.ends_with(end); });
 }
 

@@ -85,11 +85,10 @@ Result<void> list_into(Listing& listing, const fs::path& folder, const std::stri
                   folder.native(), kMaxEntries);
     }
     std::error_code ignored;
-    const fs::file_status status = entries->status(ignored);
-    if (fs::is_regular_file(status)) {
+    if (entries->is_regular_file(ignored)) {
       const std::uintmax_t size = entries->file_size(ignored);
       if (!ignored) listing.files.push_back({prefix + name, {size}});
-    } else if (fs::is_directory(status) && depth < kDepth) {
+    } else if (depth < kDepth && entries->is_directory(ignored)) {
       // A folder inside that may not be read is none of ours.
       auto inside = list_into(listing, entries->path(), prefix + name + "/", depth + 1);
       if (!inside && inside.error().code == ErrorCode::invalid_parameter) return inside;
@@ -140,6 +139,15 @@ const FileEntry* FileSet::find(std::string_view path) const {
 Result<std::unique_ptr<FileSet>> list_folder(const fs::path& folder) {
   Listing listing;
   BERTH_CHECK(list_into(listing, folder, "", 0));
+  std::ranges::sort(listing.files, {}, &FileEntry::path);
+  return std::make_unique<Folder>(folder, std::move(listing.files));
+}
+
+std::unique_ptr<FileSet> list_around(const fs::path& folder) {
+  Listing listing;
+  // What was listed before a failure is good. At this depth no folder is looked at: one of them may
+  // be a mount that does not answer.
+  static_cast<void>(list_into(listing, folder, "", kDepth));
   std::ranges::sort(listing.files, {}, &FileEntry::path);
   return std::make_unique<Folder>(folder, std::move(listing.files));
 }

@@ -32,7 +32,7 @@ class FileSet {
   [[nodiscard]] virtual std::string_view name() const = 0;
   // Regular files, sorted by path.
   [[nodiscard]] virtual const std::vector<FileEntry>& files() const = 0;
-  // Opens one of `files()`. Errors as open_file.
+  // Opens one of `files()`, or another that lies with them. Errors as open_file.
   [[nodiscard]] virtual Result<std::unique_ptr<ByteSource>> open(std::string_view path) const = 0;
   // Where an engine finds the file: an absolute path, or an address.
   [[nodiscard]] virtual std::string locate(std::string_view path) const = 0;
@@ -46,6 +46,10 @@ class FileSet {
 // left out, links are followed. Fails with not_found, permission_denied, io, or invalid_parameter
 // above 10,000 entries.
 Result<std::unique_ptr<FileSet>> list_folder(const std::filesystem::path& folder);
+
+// The regular files of a folder itself, without the folders in it, for what looks beside a file:
+// as many as can be listed, up to 10,000, and none where it may not be.
+std::unique_ptr<FileSet> list_around(const std::filesystem::path& folder);
 
 // Files in memory, by path: for tests and fuzzing.
 std::unique_ptr<FileSet> files_in_memory(std::map<std::string, std::string> files);

@@ -38,10 +38,9 @@ constexpr std::uint64_t kGuessed = 1024;  // a flag: the type was guessed from t
 
 }  // namespace
 
-std::optional<GgmlType> ggml_type(std::uint32_t id) {
-  const auto found = std::ranges::lower_bound(kTypes, id, {}, &GgmlType::id);
-  if (found == kTypes.end() || found->id != id) return std::nullopt;
-  return *found;
+const GgmlType* ggml_type(std::uint32_t id) {
+  const auto* found = std::ranges::lower_bound(kTypes, id, {}, &GgmlType::id);
+  return found == kTypes.end() || found->id != id ? nullptr : found;
 }
 
 std::string_view file_type_name(std::uint64_t file_type) {

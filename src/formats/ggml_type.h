@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace berth::formats {
@@ -15,8 +14,8 @@ struct GgmlType {
   std::uint32_t block_bytes = 1;
 };
 
-// Empty for ids that no reader knows, and for those that were withdrawn from the format.
-std::optional<GgmlType> ggml_type(std::uint32_t id);
+// Null for ids that no reader knows, and for those that were withdrawn from the format.
+const GgmlType* ggml_type(std::uint32_t id);
 
 // The name of a `general.file_type`, such as "Q4_K_M"; empty where unknown.
 std::string_view file_type_name(std::uint64_t file_type);

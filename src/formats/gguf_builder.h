@@ -78,7 +78,8 @@ class GgufBuilder {
                       std::uint32_t type = 0) {
     std::uint64_t elements = 1;
     for (const std::uint64_t length : shape) elements *= length;
-    const auto known = ggml_type(type).value_or(GgmlType{});
+    const GgmlType* found = ggml_type(type);
+    const GgmlType known = found == nullptr ? GgmlType{} : *found;
     raw_tensor(name, shape, type, data_size_);
     const std::uint64_t bytes =
         (elements + known.block_elements - 1) / known.block_elements * known.block_bytes;
@@ -111,12 +112,15 @@ class GgufBuilder {
     return out;
   }
 
-  void write(const std::filesystem::path& path) const {
+  // The same as text, for a file in memory.
+  [[nodiscard]] std::string text() const {
     const Bytes bytes = build();
-    std::ofstream file(path, std::ios::binary);
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes as characters
-    file.write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+  void write(const std::filesystem::path& path) const {
+    std::ofstream(path, std::ios::binary) << text();
   }
 
   template <class T>
@@ -181,6 +185,19 @@ inline GgufBuilder small_model(std::string_view architecture = "llama", std::uin
         .tensor(block + "ffn_down.weight", {256, 128}, 14);
   }
   return builder.tensor("output_norm.weight", {128});
+}
+
+// A model of `layers` layers with `of_layer` small tensors each, such as one of many experts.
+inline GgufBuilder many_tensors(std::uint32_t layers, std::uint32_t of_layer) {
+  GgufBuilder builder;
+  builder.string("general.architecture", "llama").u32("llama.block_count", layers);
+  for (std::uint32_t layer = 0; layer < layers; ++layer) {
+    const std::string block = "blk." + std::to_string(layer) + ".ffn_gate.";
+    for (std::uint32_t i = 0; i < of_layer; ++i) {
+      builder.tensor(block + std::to_string(i) + ".weight", {8});
+    }
+  }
+  return builder;
 }
 
 }  // namespace berth::formats

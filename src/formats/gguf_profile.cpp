@@ -2,6 +2,7 @@
 #include "formats/architecture.h"
 #include "formats/attention.h"
 #include "formats/cursor.h"
+#include "formats/diffusion_content.h"
 #include "formats/dominating_type.h"
 #include "formats/profile.h"
 #include "formats/projector.h"
@@ -16,6 +17,13 @@ namespace berth::formats {
 namespace {
 
 constexpr std::uint32_t kMaxLayers = 4096;  // llama.cpp itself allows 512
+
+// What a diffusion model without metadata is called.
+constexpr std::string_view kUnnamedDiffusion = "diffusion";
+
+bool is_diffusion(std::string_view architecture) {
+  return architecture == kUnnamedDiffusion || is_diffusion_family(architecture);
+}
 
 // A projector or adapter: weights that go with another model.
 bool is_part_of_another(std::string_view architecture) {
@@ -39,7 +47,7 @@ Result<std::string> architecture_of(const std::vector<GgufPart>& parts) {
           return tensor.starts_with("model.diffusion_model.") ||
                  tensor.starts_with("double_blocks.");
         })) {
-      return std::string("diffusion");
+      return std::string(kUnnamedDiffusion);
     }
     return fail(ErrorCode::corrupt, "general.architecture: it is missing");
   }

@@ -87,6 +87,34 @@ TEST(GgufReader, ObeysTheFilesAlignment) {
   EXPECT_EQ(file->tensors[1].offset, 8192U);
 }
 
+TEST(GgufReader, ReadsAHugeHeader) {
+  const auto file = parse(many_tensors(400, 250).build());
+  ASSERT_TRUE(file) << file.error().to_string();
+  ASSERT_EQ(file->tensors.size(), 100'000U);
+  const GgufTensor& last = file->tensors.back();
+  EXPECT_EQ(last.name, "blk.399.ffn_gate.249.weight");
+  EXPECT_EQ(last.elements, 8U);
+  EXPECT_EQ(last.offset, file->data_offset + 99'999 * 32);
+  EXPECT_EQ(last.offset + last.bytes, file->size);
+}
+
+TEST(GgufReader, FindsANameTwiceAmongMany) {
+  const auto bytes = many_tensors(400, 250).tensor("blk.7.ffn_gate.8.weight", {8}).build();
+  EXPECT_THAT(failure(bytes), HasSubstr("tensor blk.7.ffn_gate.8.weight: the name is there twice"));
+}
+
+TEST(GgufReader, TensorsNeedNotBeInTheOrderOfTheirData) {
+  auto bytes = GgufBuilder()
+                   .raw_tensor("b", {8}, 0, 64)
+                   .raw_tensor("a", {8}, 0, 0)
+                   .raw_tensor("c", {8}, 0, 32)
+                   .build();
+  bytes.resize(bytes.size() + 96);
+  const auto file = parse(std::move(bytes));
+  ASSERT_TRUE(file) << file.error().to_string();
+  EXPECT_EQ(file->tensors[0].offset, file->data_offset + 64);
+}
+
 TEST(GgufReader, SaysHowMuchOfATruncatedFileIsMissing) {
   auto bytes = small_model().build();
   bytes.resize(bytes.size() - 600);

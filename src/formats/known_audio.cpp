@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 namespace berth::formats {
 namespace {
@@ -116,19 +115,14 @@ constexpr auto kModels = std::to_array<KnownAudioModel>({
      .category = text_to_speech},
 });
 
-bool same_text(std::string_view a, std::string_view b) {
-  return std::ranges::equal(
-      a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 }  // namespace
 
 std::span<const KnownAudioModel> known_audio_models() { return kModels; }
 
 const KnownAudioModel* find_known_audio(std::string_view id_or_folder) {
-  const std::string name = folder_name(id_or_folder);
+  const std::string name = lower_case(folder_name(id_or_folder));
   const auto* found = std::ranges::find_if(
-      kModels, [&](const KnownAudioModel& model) { return same_text(model.name, name); });
+      kModels, [&](const KnownAudioModel& model) { return lower_case(model.name) == name; });
   return found == kModels.end() ? nullptr : found;
 }
 

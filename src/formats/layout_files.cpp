@@ -37,6 +37,14 @@ std::string folder_name(std::string_view location) {
   return name.substr(name.rfind('/') + 1);
 }
 
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
 std::string listed(const std::vector<std::string>& paths) {
   constexpr std::size_t kMost = 8;
   std::string names;

@@ -1,5 +1,5 @@
-// What the readers of layouts share: a folder's own name, and its files where an engine finds
-// them. Internal to formats.
+// What the readers of layouts share: a folder's own name, its files where an engine finds them, and
+// names compared and listed. Internal to formats.
 #pragma once
 
 #include "formats/file_set.h"
@@ -20,6 +20,9 @@ std::string folder_name(std::string_view location);
 
 // A file of the set where an engine finds it. Fails with not_found, naming the file.
 Result<model::ModelFile> locate_file(const FileSet& files, std::string_view path);
+
+// The text with A to Z as a to z; all else stays.
+std::string lower_case(std::string_view text);
 
 // "a.gguf, b.gguf and 3 more": the last components of paths, for a message.
 std::string listed(const std::vector<std::string>& paths);

@@ -3,13 +3,13 @@
 #include "formats/audio_layout.h"
 #include "formats/cursor.h"
 #include "formats/diffusion_layout.h"
-#include "formats/file_set.h"
+#include "formats/gguf_parts.h"
 #include "formats/hugging_face.h"
 #include "formats/layout_files.h"
 #include "formats/projector.h"
+#include "formats/read_once.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <optional>
 #include <utility>
@@ -19,128 +19,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kMaxParts = 10'000;
-
-// "model-00002-of-00005.gguf" taken apart.
-struct SplitName {
-  std::string stem;  // "model"
-  std::uint32_t number = 0;
-  std::uint32_t count = 0;
-};
-
-std::optional<std::uint32_t> five_digits(std::string_view text) {
-  std::uint32_t value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<std::uint32_t>(c - '0');
-  }
-  return value;
-}
-
-std::optional<SplitName> parse_split_name(std::string_view name) {
-  constexpr std::string_view kTail = "-00001-of-00001.gguf";
-  if (name.size() <= kTail.size() || !name.ends_with(".gguf")) return std::nullopt;
-  const std::string_view tail = name.substr(name.size() - kTail.size());
-  const auto number = five_digits(tail.substr(1, 5));
-  const auto count = five_digits(tail.substr(10, 5));
-  if (tail[0] != '-' || tail.substr(6, 4) != "-of-" || !number || !count) return std::nullopt;
-  if (*number == 0 || *number > *count) return std::nullopt;
-  return SplitName{.stem = std::string(name.substr(0, name.size() - kTail.size())),
-                   .number = *number,
-                   .count = *count};
-}
-
-fs::path part_path(const fs::path& folder, const SplitName& name, std::uint32_t number) {
-  return folder / fmt::format("{}-{:05}-of-{:05}.gguf", name.stem, number, name.count);
-}
-
-Result<GgufPart> read_part(const fs::path& path) {
-  BERTH_TRY(auto source, open_file(path));
-  BERTH_TRY(auto file, read_gguf(*source, path.native()));
-  return GgufPart{.path = path.native(), .file = std::move(file)};
-}
-
-// The other parts of a split model; `first` is any of them. In order.
-Result<std::vector<GgufPart>> read_parts(const fs::path& path, GgufPart first) {
-  const auto count = find_number(first.file.metadata, "split.count").value_or(1);
-  std::vector<GgufPart> parts;
-  if (count <= 1) {
-    parts.push_back(std::move(first));
-    return parts;
-  }
-  const auto name = parse_split_name(path.filename().native());
-  if (count > kMaxParts || !name || name->count != count) {
-    return fail(ErrorCode::corrupt,
-                "{}: split.count says that this is one of {} parts, and parts are found by name: "
-                "call it NAME-00001-of-{:05}.gguf, and the others likewise",
-                path.native(), count, count);
-  }
-  std::optional<GgufPart> given = std::move(first);
-  for (std::uint32_t number = 1; number <= count; ++number) {
-    const fs::path place = part_path(path.parent_path(), *name, number);
-    if (number == name->number && given) {
-      parts.push_back(*std::exchange(given, std::nullopt));
-    } else {
-      auto part = read_part(place);
-      if (!part && part.error().code == ErrorCode::not_found) {
-        return fail(ErrorCode::not_found, "{}: part {} of {} is missing: there is no {}",
-                    path.native(), number, count, place.native());
-      }
-      if (!part) return fail(std::move(part).error());
-      parts.push_back(*std::move(part));
-    }
-    const GgufMetadata& metadata = parts.back().file.metadata;
-    if (find_number(metadata, "split.no") != number - 1 ||
-        find_number(metadata, "split.count") != count) {
-      return fail(ErrorCode::corrupt,
-                  "{}: split.no: its name says part {} of {}, its content says otherwise",
-                  place.native(), number, count);
-    }
-  }
-  if (const auto total = find_number(parts.front().file.metadata, "split.tensors.count")) {
-    std::uint64_t sum = 0;
-    for (const GgufPart& part : parts) sum += part.file.tensors.size();
-    if (sum != *total) {
-      return fail(ErrorCode::corrupt,
-                  "{}: split.tensors.count: the parts hold {} tensors of {}: they are not all of "
-                  "one model",
-                  path.native(), sum, *total);
-    }
-  }
-  return parts;
-}
-
-Result<model::ModelProfile> profile_file(const fs::path& path) {
-  BERTH_TRY(auto first, read_part(path));
-  BERTH_TRY(const auto parts, read_parts(path, std::move(first)));
+// The profile of the model that `first` at `path` is, or is a part of.
+Result<model::ModelProfile> profile_gguf(const FileSet& files, std::string_view path,
+                                         GgufPart first, const FileSet* above) {
+  BERTH_TRY(const auto parts, read_parts(files, path, std::move(first)));
   auto profile = profile_of(parts);
   if (!profile) {
     Error error = std::move(profile).error();
-    error.message = fmt::format("{}: {}", path.native(), error.message);
+    error.message = fmt::format("{}: {}", files.locate(path), error.message);
     return fail(std::move(error));
   }
   if (profile->name.empty()) {
-    const auto split = parse_split_name(path.filename().native());
-    profile->name = printable(split ? split->stem : path.stem().native(), 256);
+    const auto split = parse_split_name(path);
+    const fs::path stem = split ? fs::path(split->stem).filename() : fs::path(path).stem();
+    profile->name = printable(stem.native(), 256);
   }
-  add_projectors(*profile, path);
+  add_projectors(*profile, files, above);
   return profile;
 }
 
 // The GGUF files of a folder, told by content; of a split model the part that is there first.
-std::vector<fs::path> gguf_files(const FileSet& files) {
-  std::vector<fs::path> found;
-  std::map<std::string, fs::path> splits;  // by stem and count
+std::vector<std::string> gguf_files(const FileSet& files) {
+  std::vector<std::string> found;
+  std::map<std::string, std::string> splits;  // by stem and count
   for (const auto& file : files.files()) {
     if (file.path.find('/') != std::string::npos) continue;
     auto source = files.open(file.path);
     if (!source || !looks_like_gguf(**source)) continue;
-    const fs::path path = files.locate(file.path);
     if (const auto name = parse_split_name(file.path); name && name->count > 1) {
-      auto& first = splits[fmt::format("{}/{}", name->stem, name->count)];
-      if (first.empty() || path < first) first = path;
+      splits.try_emplace(fmt::format("{}/{}", name->stem, name->count), file.path);
     } else {
-      found.push_back(path);
+      found.push_back(file.path);
     }
   }
   for (auto& [key, path] : splits) found.push_back(std::move(path));
@@ -149,14 +58,12 @@ std::vector<fs::path> gguf_files(const FileSet& files) {
 }
 
 // Whether a file goes with another model (projector, adapter, draft heads) and is none itself.
-bool is_companion(const fs::path& path) {
-  std::string name = path.filename().native();
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (name.find("mmproj") != std::string::npos || name.starts_with("mtp-")) return true;
-  const auto part = read_part(path);
-  if (!part) return false;
-  const GgufMetadata& metadata = part->file.metadata;
+bool is_companion(std::string_view path) {
+  const std::string name = lower_case(path);
+  return name.find("mmproj") != std::string::npos || name.starts_with("mtp-");
+}
+bool is_companion(const GgufPart& part) {
+  const GgufMetadata& metadata = part.file.metadata;
   const std::string_view type = find_string(metadata, "general.type");
   return find_string(metadata, "general.architecture") == "clip" || type == "adapter" ||
          type == "imatrix";
@@ -164,62 +71,90 @@ bool is_companion(const fs::path& path) {
 
 // The one model among a folder's GGUF files.
 Result<model::ModelProfile> profile_gguf_folder(const FileSet& files,
-                                                const std::vector<fs::path>& found) {
-  std::vector<fs::path> models;
-  std::ranges::copy_if(found, std::back_inserter(models),
-                       [](const fs::path& path) { return !is_companion(path); });
+                                                const std::vector<std::string>& found,
+                                                const FileSet* above) {
+  std::vector<std::string> models;
+  std::optional<Result<GgufPart>> first;
+  for (const std::string& path : found) {
+    if (is_companion(path)) continue;
+    auto part = read_part(files, path);
+    if (part && is_companion(*part)) continue;
+    models.push_back(path);
+    if (!first) first = std::move(part);
+  }
   if (models.empty()) {
     return fail(ErrorCode::unsupported,
                 "{} holds only projectors or adapters ({}), which go with another model",
-                files.name(), found.front().filename().native());
+                files.name(), found.front());
   }
-  if (models.size() == 1) return profile_file(models.front());
-  return fail(ErrorCode::invalid_parameter, "{} holds {} models, name one of them: {}",
-              files.name(), models.size(), listed({models.begin(), models.end()}));
+  if (models.size() > 1) {
+    return fail(ErrorCode::invalid_parameter, "{} holds {} models, name one of them: {}",
+                files.name(), models.size(), listed(models));
+  }
+  BERTH_TRY(auto part, *std::move(first));
+  return profile_gguf(files, models.front(), std::move(part), above);
 }
 
-Result<model::ModelProfile> profile_folder(const fs::path& folder) {
-  BERTH_TRY(const auto files, list_folder(folder));
+// A checkpoint of an image model, or a file that says too little alone.
+Result<model::ModelProfile> profile_other_file(const FileSet& files, std::string_view path,
+                                               ByteSource& source) {
+  const std::string place = files.locate(path);
+  BERTH_TRY(auto image, profile_diffusion_file(source, place));
+  if (image) return *std::move(image);
+  if (files.contains("config.json")) {
+    return fail(ErrorCode::invalid_parameter,
+                "{} is a part of the model in its folder; name the folder: {}", place,
+                files.name());
+  }
+  BERTH_TRY(auto part, read_part(files, path));  // which says what is wrong with it
+  return profile_gguf(files, path, std::move(part), nullptr);
+}
+
+Result<model::ModelProfile> profile_file(const FileSet& files, std::string_view path,
+                                         const FileSet* above) {
+  BERTH_TRY(const auto source, files.open(path));
+  if (!looks_like_gguf(*source)) return profile_other_file(files, path, *source);
+  BERTH_TRY(auto part, read_part(files, path));
+  return profile_gguf(files, path, std::move(part), above);
+}
+
+// The folder above another, where its files are; nothing for the topmost.
+std::unique_ptr<FileSet> list_above(const fs::path& folder) {
+  return folder == folder.parent_path() ? nullptr : list_around(folder.parent_path());
+}
+
+}  // namespace
+
+Result<model::ModelProfile> profile_files(const FileSet& all, const FileSet* above) {
+  const auto once = read_once(all);
+  const FileSet& files = *once;
   // The particular layouts first: some have a config.json or GGUF files as well.
   for (const auto layout : {profile_audio, profile_diffusion}) {
-    BERTH_TRY(auto profile, layout(*files));
+    BERTH_TRY(auto profile, layout(files));
     if (profile) return *std::move(profile);
   }
-  const auto found = gguf_files(*files);
-  if (!found.empty()) return profile_gguf_folder(*files, found);
-  BERTH_TRY(auto profile, profile_hugging_face(*files));
+  const auto found = gguf_files(files);
+  if (!found.empty()) return profile_gguf_folder(files, found, above);
+  BERTH_TRY(auto profile, profile_hugging_face(files));
   if (profile) return *std::move(profile);
   return fail(
       ErrorCode::unsupported,
       "{} holds no model that Berth knows: no GGUF file, no config.json, and no layout of a "
       "speech or image model",
-      files->name());
+      files.name());
 }
-
-// A checkpoint of an image model, or a file that says too little alone.
-Result<model::ModelProfile> profile_other_file(const fs::path& path) {
-  BERTH_TRY(const auto source, open_file(path));
-  BERTH_TRY(auto image, profile_diffusion_file(*source, path.native()));
-  if (image) return *std::move(image);
-  std::error_code ignored;
-  const fs::path folder = path.parent_path();
-  if (fs::exists(folder / "config.json", ignored)) {
-    return fail(ErrorCode::invalid_parameter,
-                "{} is a part of the model in its folder; name the folder: {}", path.native(),
-                folder.native());
-  }
-  return profile_file(path);  // which says what is wrong with it
-}
-
-}  // namespace
 
 Result<model::ModelProfile> profile_path(const fs::path& path) {
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error).lexically_normal();
   if (error) return fail_errno(error.value(), "finding {}", path.native());
-  if (fs::is_directory(absolute, error)) return profile_folder(absolute);
-  BERTH_TRY(const auto source, open_file(absolute));
-  return looks_like_gguf(*source) ? profile_file(absolute) : profile_other_file(absolute);
+  if (fs::is_directory(absolute, error)) {
+    BERTH_TRY(const auto files, list_folder(absolute));
+    return profile_files(*files, list_above(absolute).get());
+  }
+  const fs::path folder = absolute.parent_path();
+  const auto around = list_around(folder);
+  return profile_file(*read_once(*around), absolute.filename().native(), list_above(folder).get());
 }
 
 }  // namespace berth::formats

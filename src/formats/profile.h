@@ -1,6 +1,7 @@
 // From a model's files to its ModelProfile: the way into this module. Blocking; thread-safe.
 #pragma once
 
+#include "formats/file_set.h"
 #include "formats/gguf.h"
 #include "model/profile.h"
 
@@ -21,6 +22,10 @@ namespace berth::formats {
 // file); unsupported (another format, a newer GGUF); corrupt (a broken or truncated file, a missing
 // part); io.
 Result<model::ModelProfile> profile_path(const std::filesystem::path& path);
+
+// The same for the model that a set holds, as for a folder. `above` are the files of the folder
+// above, where projectors may lie; null where there is none. Each file of `files` is opened once.
+Result<model::ModelProfile> profile_files(const FileSet& files, const FileSet* above = nullptr);
 
 // One part of a GGUF model: its table of contents and where it is.
 struct GgufPart {

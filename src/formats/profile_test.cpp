@@ -204,9 +204,12 @@ TEST(GgufProfile, TellsCategories) {
   EXPECT_EQ(profile(bare("qwen3", 1).u32("qwen3.pooling_type", 3))->category, Category::embedding);
   EXPECT_EQ(profile(bare("qwen3", 1).u32("qwen3.pooling_type", 4))->category, Category::reranker);
   EXPECT_EQ(profile(bare("qwen3", 1).u32("qwen3.pooling_type", 0))->category, Category::llm);
-  EXPECT_EQ(
-      profile(GgufBuilder().string("general.architecture", "flux").tensor("x", {4}))->category,
-      Category::image);
+  for (const char* family : {"flux", "ovis_image", "chroma_radiance", "svd", "pixart"}) {
+    EXPECT_EQ(
+        profile(GgufBuilder().string("general.architecture", family).tensor("x", {4}))->category,
+        Category::image)
+        << family;
+  }
   EXPECT_EQ(profile(GgufBuilder().tensor("model.diffusion_model.x", {4}))->category,
             Category::image);
   EXPECT_EQ(profile(GgufBuilder().string("general.architecture", "clip").tensor("v.blk.0.x", {4}))

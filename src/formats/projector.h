@@ -2,10 +2,10 @@
 // where they lie. A projector is told by its header; its name only ranks it.
 #pragma once
 
+#include "formats/file_set.h"
 #include "formats/gguf.h"
 #include "model/profile.h"
 
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,11 +35,11 @@ struct ProjectorCandidate {
 std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
                                                std::vector<ProjectorCandidate> candidates);
 
-// Looks for the projectors of the text model in `file`, beside it and in the folder above (of these
-// only what could serve it), and fills `projectors`, `inputs` and `outputs`. Nothing for other
-// categories. What can not be read is listed with why: no failure of a companion is one of the
-// model. Blocking.
-void add_projectors(model::ModelProfile& profile, const std::filesystem::path& file);
+// Looks for the projectors of a text model among `files`, where the model lies, and `above`, the
+// folder above (of these only what could serve it; null where there is none); folders inside are
+// not looked into. Fills `projectors`, `inputs` and `outputs`. Nothing for other categories. What
+// can not be read is listed with why: no failure of a companion is one of the model. Blocking.
+void add_projectors(model::ModelProfile& profile, const FileSet& files, const FileSet* above);
 
 // The names of the models that a file says it was made from: general.base_model.*, basename.
 std::vector<std::string> base_names_of(const GgufMetadata& metadata);

@@ -1,5 +1,6 @@
 // choose_projector and add_projectors: which projector a model gets.
 #include "formats/cursor.h"
+#include "formats/layout_files.h"
 #include "formats/projector.h"
 #include "formats/projector_types.h"
 
@@ -13,21 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostEntries = 10'000;
 constexpr std::size_t kMostCandidates = 64;
 // The architecture is a file's first key, so a look at its beginning tells a projector.
 constexpr std::uint64_t kLook = 4096;
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 // Letters and digits alone, so that "Gemma 3 4b It" is "gemma-3-4b-it".
 std::string plain(std::string_view text) {
-  std::string out = lower(text);
+  std::string out = lower_case(text);
   std::erase_if(out, [](unsigned char c) { return std::isalnum(c) == 0; });
   return out;
 }
@@ -39,8 +32,9 @@ std::string file_name(const model::Projector& projector) {
 // Bits of a weight; 0 for a type that is not known.
 double bits_of(std::string_view precision) {
   for (std::uint32_t id = 0; id < 64; ++id) {
-    const auto type = ggml_type(id);
-    if (type && type->name == precision) return 8.0 * type->block_bytes / type->block_elements;
+    const GgmlType* type = ggml_type(id);
+    if (type != nullptr && type->name == precision)
+      return 8.0 * type->block_bytes / type->block_elements;
   }
   return 0;
 }
@@ -71,7 +65,7 @@ Agreement agreement(const std::vector<std::string>& ours, const std::vector<std:
 
 // "Q4_K_M", "UD-IQ2_XXS", "BF16": a folder for one quantisation of a repository.
 bool names_quantisation(std::string_view folder) {
-  const auto text = lower(folder);
+  const auto text = lower_case(folder);
   for (const std::string_view word : {"bf16", "f16", "f32", "fp16", "fp32", "mxfp4", "nvfp4"}) {
     if (text.find(word) != std::string::npos) return true;
   }
@@ -135,7 +129,7 @@ struct Judged {
   [[nodiscard]] auto rank() const {
     const auto& projector = candidate.projector;
     return std::make_tuple(!verdict.fits, !candidate.beside, -bits_of(projector.precision),
-                           name_rank(lower(file_name(projector))), projector.path);
+                           name_rank(lower_case(file_name(projector))), projector.path);
   }
 };
 
@@ -169,11 +163,12 @@ bool says_clip(ByteSource& source) {
 }
 
 // Nothing where the file is of another kind.
-std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
-  const bool named = lower(path.filename().native()).find("mmproj") != std::string::npos;
+std::optional<ProjectorCandidate> look_at(const FileSet& files, const FileEntry& entry,
+                                          bool beside) {
+  const bool named = lower_case(entry.path).find("mmproj") != std::string::npos;
   ProjectorCandidate candidate{.beside = beside};
-  candidate.projector.path = path.native();
-  auto source = open_file(path);
+  candidate.projector.path = files.locate(entry.path);
+  auto source = files.open(entry.path);
   if (!source) {
     if (!named) return std::nullopt;
     candidate.broken = source.error().message;
@@ -181,8 +176,9 @@ std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
   }
   candidate.projector.size = {(*source)->size()};
   if (!named && !says_clip(**source)) return std::nullopt;
-  auto file = read_gguf(**source, path.filename().native());
-  auto projector = file ? read_projector(*file, path.native()) : fail(std::move(file).error());
+  auto file = read_gguf(**source, entry.path);
+  auto projector =
+      file ? read_projector(*file, candidate.projector.path) : fail(std::move(file).error());
   if (projector) {
     candidate.projector = *std::move(projector);
     return candidate;
@@ -192,26 +188,19 @@ std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
   return candidate;
 }
 
-void add_candidates(const fs::path& folder, bool beside, const model::ModelProfile& profile,
+void add_candidates(const FileSet& files, bool beside, const model::ModelProfile& profile,
                     std::vector<ProjectorCandidate>& candidates) {
-  std::error_code error;
-  std::vector<fs::path> paths;
-  std::size_t seen = 0;
-  fs::directory_iterator entries(folder, error);
-  for (; !error && entries != fs::directory_iterator() && ++seen <= kMostEntries;
-       entries.increment(error)) {
-    std::error_code ignored;
-    const fs::path& path = entries->path();
-    const bool own = std::ranges::any_of(
-        profile.files, [&](const model::ModelFile& file) { return file.path == path.native(); });
-    if (!own && lower(path.extension().native()) == ".gguf" && entries->is_regular_file(ignored)) {
-      paths.push_back(path);
-    }
-  }
-  std::ranges::sort(paths);
-  for (const auto& path : paths) {
+  for (const FileEntry& entry : files.files()) {
     if (candidates.size() >= kMostCandidates) return;
-    if (auto candidate = look_at(path, beside)) candidates.push_back(*std::move(candidate));
+    const bool here = entry.path.find('/') == std::string::npos;
+    if (!here || !lower_case(entry.path).ends_with(".gguf")) continue;
+    const std::string place = files.locate(entry.path);
+    const bool own =
+        std::ranges::find(profile.files, place, &model::ModelFile::path) != profile.files.end();
+    if (own) continue;
+    if (auto candidate = look_at(files, entry, beside)) {
+      candidates.push_back(*std::move(candidate));
+    }
   }
 }
 
@@ -240,16 +229,15 @@ std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
   return projectors;
 }
 
-void add_projectors(model::ModelProfile& profile, const fs::path& file) {
+void add_projectors(model::ModelProfile& profile, const FileSet& files, const FileSet* above) {
   if (profile.category != model::Category::llm || profile.architecture == "clip" ||
       profile.architecture == "adapter") {
     return;
   }
-  const fs::path folder = file.parent_path();
   std::vector<ProjectorCandidate> candidates;
-  add_candidates(folder, true, profile, candidates);
-  if (folder != folder.parent_path()) {
-    add_candidates(folder.parent_path(), false, profile, candidates);
+  add_candidates(files, true, profile, candidates);
+  if (above != nullptr) {
+    add_candidates(*above, false, profile, candidates);
     // What is of no use there belongs to other models.
     std::erase_if(candidates, [&](const ProjectorCandidate& candidate) {
       return !candidate.beside && !judge(profile, candidate).usable;

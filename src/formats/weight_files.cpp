@@ -2,6 +2,7 @@
 
 #include "formats/cursor.h"
 #include "formats/dominating_type.h"
+#include "formats/layout_files.h"
 
 #include <algorithm>
 #include <array>
@@ -132,13 +133,17 @@ Result<std::optional<WeightFiles>> by_index(const FileSet& files, std::string_vi
     named.insert(std::string(folder) + std::string(file.get_string()));
   }
   WeightFiles weights{.format = model::FileFormat::other, .files = {}, .index = found->path};
+  std::vector<std::string> missing;
   for (const auto& path : named) {
-    const auto* file = files.find(path);
-    if (file == nullptr) {
-      return fail(ErrorCode::not_found, "{}: it names {}, which is not there",
-                  files.locate(found->path), printable(path));
+    if (const auto* file = files.find(path)) {
+      weights.files.push_back(*file);
+    } else {
+      missing.push_back(path);
     }
-    weights.files.push_back(*file);
+  }
+  if (!missing.empty()) {
+    return fail(ErrorCode::not_found, "{}: lacks {} of the {} files that it names: {}",
+                files.locate(found->path), missing.size(), named.size(), listed(missing));
   }
   return weights;
 }
@@ -265,6 +270,8 @@ Result<WeightFiles> find_weights(const FileSet& files, std::string_view folder) 
     weights.format = kind.format;
     return weights;
   }
+  // An index alone says what is missing.
+  for (const auto& kind : kKinds) BERTH_CHECK(by_index(files, folder, kind.extension));
   return WeightFiles{};
 }
 

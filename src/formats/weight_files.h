@@ -21,8 +21,8 @@ struct WeightFiles {
 // what it names and nothing else; `consolidated.*` (Mistral's own copy) only where it is all there
 // is; no adapters, optimizer states, training arguments or variants ("model.fp16.safetensors")
 // beside the plain files. `folder` is a path in the set, "" or "text_encoder/". Empty where there
-// are none. Fails with corrupt on a broken index, with not_found where a file that it names is
-// missing.
+// are none, and no index. Fails with corrupt on a broken index, with not_found where files that it
+// names are missing, and says which and how many.
 Result<WeightFiles> find_weights(const FileSet& files, std::string_view folder = "");
 
 // What the tensors of a language model add up to.

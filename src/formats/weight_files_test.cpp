@@ -54,14 +54,57 @@ TEST(FindWeights, FollowsTheIndex) {
       ElementsAre("a.safetensors"));
 }
 
-TEST(FindWeights, NamesAShardThatIsMissing) {
+constexpr const char* kIndexOfThree = R"({"weight_map": {
+    "a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-3.safetensors"}})";
+
+TEST(FindWeights, NamesTheShardsThatAreMissing) {
+  struct Case {
+    std::vector<std::string> present;
+    const char* message;
+  };
+  for (const Case& c : {
+           Case{{"model-1.safetensors", "model-3.safetensors"},
+                "lacks 1 of the 3 files that it names: model-2.safetensors"},
+           Case{{"model-2.safetensors"},
+                "lacks 2 of the 3 files that it names: model-1.safetensors, "
+                "model-3.safetensors"},
+           Case{{},
+                "lacks 3 of the 3 files that it names: model-1.safetensors, "
+                "model-2.safetensors, model-3.safetensors"},
+       }) {
+    std::map<std::string, std::string> files = {{"model.safetensors.index.json", kIndexOfThree}};
+    for (const auto& path : c.present) files[path] = "";
+    const auto weights = find_weights(*files_in_memory(std::move(files)));
+    ASSERT_FALSE(weights);
+    EXPECT_EQ(weights.error().code, ErrorCode::not_found);
+    EXPECT_THAT(weights.error().message, HasSubstr("model.safetensors.index.json: "));
+    EXPECT_THAT(weights.error().message, HasSubstr(c.message));
+  }
+}
+
+TEST(FindWeights, NamesOnlyTheFirstOfManyMissingShards) {
+  std::string map;
+  for (int i = 10; i < 50; ++i) map += fmt::format(R"(,"{0}": "m-{0}.safetensors")", i);
+  const auto set = files_in_memory(
+      {{"vae/model.safetensors.index.json", R"({"weight_map": {)" + map.substr(1) + "}}"}});
+  const auto message = find_weights(*set, "vae/").error().message;
+  EXPECT_THAT(
+      message,
+      HasSubstr("lacks 40 of the 40 files that it names: m-10.safetensors, m-11.safetensors, "));
+  EXPECT_THAT(message, HasSubstr(" and 32 more"));
+}
+
+TEST(FindWeights, AnIndexWithoutItsShardsYieldsToOtherWeights) {
+  EXPECT_THAT(
+      found_in({{"model.safetensors.index.json", kIndexOfThree}, {"pytorch_model.bin", ""}}),
+      ElementsAre("pytorch_model.bin"));
+}
+
+TEST(FindWeights, LooksForNoShardOutsideOfTheSet) {
   const auto set = files_in_memory(
       {{"a.safetensors", ""},
-       {"model.safetensors.index.json", R"({"weight_map": {"w": "../b.safetensors"}})"}});
-  const auto weights = find_weights(*set);
-  ASSERT_FALSE(weights);
-  EXPECT_EQ(weights.error().code, ErrorCode::not_found);
-  EXPECT_THAT(weights.error().message, HasSubstr("../b.safetensors"));
+       {"model.safetensors.index.json", R"({"weight_map": {"w": "../a.safetensors"}})"}});
+  EXPECT_EQ(find_weights(*set).error().code, ErrorCode::not_found);
 }
 
 TEST(FindWeights, RefusesABrokenIndex) {

@@ -49,6 +49,13 @@ Result<void> VoxBox::match(const model::ModelProfile& profile) const {
                 "serves faster-whisper, FunASR, CosyVoice, Bark and Dia, and this is a {}",
                 profile.architecture);
   }
+  // vox-box 0.0.21, vox_box/estimator/cosyvoice.py and CosyVoice's own cosyvoice/cli/cosyvoice.py.
+  if (profile.model_type == "cosyvoice2.yaml") {
+    return fail(
+        ErrorCode::unsupported,
+        "reads a CosyVoice by its cosyvoice.yaml, and this has only a cosyvoice2.yaml; take "
+        "a revision of the model that still has the former");
+  }
   return {};
 }
 
