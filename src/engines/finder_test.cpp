@@ -114,7 +114,22 @@ TEST_F(Finder, WarnsOfAnInstallationFromAnotherRecipe) {
   entry.files["launcher.py"] = "new";
   const auto found = find({entry});
   EXPECT_EQ(found.packs.at(0).state, PackState::installed);
+  EXPECT_TRUE(found.packs.at(0).outdated);
   EXPECT_THAT(found.warnings, SizeIs(1));
+}
+
+TEST_F(Finder, PrefersTheCompiledPackOnceItIsThere) {
+  auto compiled = wheel_entry("compiled");
+  compiled.pack.compiled = true;
+  const auto first = [&](const CatalogueEntry& other) {
+    return find({compiled, other}).packs.at(0).pack.name;
+  };
+  const auto plain = wheel_entry("plain");
+  EXPECT_EQ(first(plain), "plain") << "it is there in seconds, the other in minutes";
+  install_by_hand(pack_folder(data_.path(), compiled.pack), compiled);
+  EXPECT_EQ(first(plain), "compiled");
+  install_by_hand(pack_folder(data_.path(), plain.pack), plain);
+  EXPECT_EQ(first(plain), "compiled");
 }
 
 TEST_F(Finder, OrdersByPreference) {

