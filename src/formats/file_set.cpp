@@ -144,6 +144,10 @@ Result<std::unique_ptr<FileSet>> list_folder(const fs::path& folder) {
   return std::make_unique<Folder>(folder, std::move(listing.files));
 }
 
+std::unique_ptr<FileSet> unlisted_folder(const fs::path& folder) {
+  return std::make_unique<Folder>(folder, std::vector<FileEntry>{});
+}
+
 std::unique_ptr<FileSet> files_in_memory(std::map<std::string, std::string> files) {
   return std::make_unique<Memory>(std::move(files));
 }

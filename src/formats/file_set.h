@@ -1,4 +1,4 @@
-// FileSet: the files of one model where they are: a folder of this machine, later a repository of a
+// FileSet: the files of one model where they are: a folder of this machine, or a repository of a
 // hub. What reads a model's layout takes this, and never a path.
 #pragma once
 
@@ -46,6 +46,9 @@ class FileSet {
 // left out, links are followed. Fails with not_found, permission_denied, io, or invalid_parameter
 // above 10,000 entries.
 Result<std::unique_ptr<FileSet>> list_folder(const std::filesystem::path& folder);
+
+// The folder without a list of what is in it: `files()` is empty, and any path in it opens.
+std::unique_ptr<FileSet> unlisted_folder(const std::filesystem::path& folder);
 
 // Files in memory, by path: for tests and fuzzing.
 std::unique_ptr<FileSet> files_in_memory(std::map<std::string, std::string> files);

@@ -9,6 +9,7 @@
 #include "formats/projector.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <map>
 #include <optional>
@@ -50,41 +51,49 @@ std::optional<SplitName> parse_split_name(std::string_view name) {
                    .count = *count};
 }
 
-fs::path part_path(const fs::path& folder, const SplitName& name, std::uint32_t number) {
-  return folder / fmt::format("{}-{:05}-of-{:05}.gguf", name.stem, number, name.count);
+std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// The path of another part, in the same folder as `path`.
+std::string part_path(std::string_view path, const SplitName& name, std::uint32_t number) {
+  return fmt::format("{}{}-{:05}-of-{:05}.gguf",
+                     path.substr(0, path.size() - file_name(path).size()), name.stem, number,
+                     name.count);
 }
 
-Result<GgufPart> read_part(const fs::path& path) {
-  BERTH_TRY(auto source, open_file(path));
-  BERTH_TRY(auto file, read_gguf(*source, path.native()));
-  return GgufPart{.path = path.native(), .file = std::move(file)};
+Result<GgufPart> read_part(const FileSet& files, std::string_view path) {
+  BERTH_TRY(auto source, files.open(path));
+  const std::string place = files.locate(path);
+  BERTH_TRY(auto file, read_gguf(*source, place));
+  return GgufPart{.path = place, .file = std::move(file)};
 }
 
 // The other parts of a split model; `first` is any of them. In order.
-Result<std::vector<GgufPart>> read_parts(const fs::path& path, GgufPart first) {
+Result<std::vector<GgufPart>> read_parts(const FileSet& files, std::string_view path,
+                                         GgufPart first) {
   const auto count = find_number(first.file.metadata, "split.count").value_or(1);
   std::vector<GgufPart> parts;
   if (count <= 1) {
     parts.push_back(std::move(first));
     return parts;
   }
-  const auto name = parse_split_name(path.filename().native());
+  const std::string given_place = first.path;
+  const auto name = parse_split_name(file_name(path));
   if (count > kMaxParts || !name || name->count != count) {
     return fail(ErrorCode::corrupt,
                 "{}: split.count says that this is one of {} parts, and parts are found by name: "
                 "call it NAME-00001-of-{:05}.gguf, and the others likewise",
-                path.native(), count, count);
+                given_place, count, count);
   }
   std::optional<GgufPart> given = std::move(first);
   for (std::uint32_t number = 1; number <= count; ++number) {
-    const fs::path place = part_path(path.parent_path(), *name, number);
+    const std::string place = part_path(path, *name, number);
     if (number == name->number && given) {
       parts.push_back(*std::exchange(given, std::nullopt));
     } else {
-      auto part = read_part(place);
+      auto part = read_part(files, place);
       if (!part && part.error().code == ErrorCode::not_found) {
         return fail(ErrorCode::not_found, "{}: part {} of {} is missing: there is no {}",
-                    path.native(), number, count, place.native());
+                    given_place, number, count, files.locate(place));
       }
       if (!part) return fail(std::move(part).error());
       parts.push_back(*std::move(part));
@@ -94,7 +103,7 @@ Result<std::vector<GgufPart>> read_parts(const fs::path& path, GgufPart first) {
         find_number(metadata, "split.count") != count) {
       return fail(ErrorCode::corrupt,
                   "{}: split.no: its name says part {} of {}, its content says otherwise",
-                  place.native(), number, count);
+                  files.locate(place), number, count);
     }
   }
   if (const auto total = find_number(parts.front().file.metadata, "split.tensors.count")) {
@@ -104,43 +113,59 @@ Result<std::vector<GgufPart>> read_parts(const fs::path& path, GgufPart first) {
       return fail(ErrorCode::corrupt,
                   "{}: split.tensors.count: the parts hold {} tensors of {}: they are not all of "
                   "one model",
-                  path.native(), sum, *total);
+                  given_place, sum, *total);
     }
   }
   return parts;
 }
 
-Result<model::ModelProfile> profile_file(const fs::path& path) {
-  BERTH_TRY(auto first, read_part(path));
-  BERTH_TRY(const auto parts, read_parts(path, std::move(first)));
+// Of the GGUF model in `path`, without its companions.
+Result<model::ModelProfile> profile_gguf(const FileSet& files, std::string_view path) {
+  BERTH_TRY(auto first, read_part(files, path));
+  BERTH_TRY(const auto parts, read_parts(files, path, std::move(first)));
   auto profile = profile_of(parts);
   if (!profile) {
     Error error = std::move(profile).error();
-    error.message = fmt::format("{}: {}", path.native(), error.message);
+    error.message = fmt::format("{}: {}", files.locate(path), error.message);
     return fail(std::move(error));
   }
   if (profile->name.empty()) {
-    const auto split = parse_split_name(path.filename().native());
-    profile->name = printable(split ? split->stem : path.stem().native(), 256);
+    const auto name = file_name(path);
+    const auto split = parse_split_name(name);
+    profile->name = printable(split ? split->stem : fs::path(name).stem().native(), 256);
   }
-  add_projectors(*profile, path);
   return profile;
 }
 
+// A file of this machine.
+Result<model::ModelProfile> profile_file(const fs::path& path) {
+  const auto folder = unlisted_folder(path.parent_path());
+  BERTH_TRY(auto profile, profile_gguf(*folder, path.filename().native()));
+  add_projectors(profile, path);
+  return profile;
+}
+
+// A name of what is no GGUF file for sure, so that it need not be opened to be told.
+bool is_other_format(std::string_view path) {
+  constexpr auto kOthers = std::to_array<std::string_view>(
+      {".safetensors", ".json", ".jinja", ".md", ".txt", ".py", ".yaml", ".onnx"});
+  return std::ranges::any_of(kOthers, [&](std::string_view end) { return path.ends_with(end); });
+}
+
 // The GGUF files of a folder, told by content; of a split model the part that is there first.
-std::vector<fs::path> gguf_files(const FileSet& files) {
-  std::vector<fs::path> found;
-  std::map<std::string, fs::path> splits;  // by stem and count
+// `deep`: also those in the folders inside.
+std::vector<std::string> gguf_files(const FileSet& files, bool deep) {
+  std::vector<std::string> found;
+  std::map<std::string, std::string> splits;  // by folder, stem and count
   for (const auto& file : files.files()) {
-    if (file.path.find('/') != std::string::npos) continue;
+    if ((!deep && file.path.find('/') != std::string::npos) || is_other_format(file.path)) continue;
     auto source = files.open(file.path);
     if (!source || !looks_like_gguf(**source)) continue;
-    const fs::path path = files.locate(file.path);
-    if (const auto name = parse_split_name(file.path); name && name->count > 1) {
-      auto& first = splits[fmt::format("{}/{}", name->stem, name->count)];
-      if (first.empty() || path < first) first = path;
+    if (const auto name = parse_split_name(file_name(file.path)); name && name->count > 1) {
+      auto& first = splits[part_path(file.path, *name, 0)];
+      if (first.empty() || file.path < first) first = file.path;
     } else {
-      found.push_back(path);
+      found.push_back(file.path);
     }
   }
   for (auto& [key, path] : splits) found.push_back(std::move(path));
@@ -149,12 +174,12 @@ std::vector<fs::path> gguf_files(const FileSet& files) {
 }
 
 // Whether a file goes with another model (projector, adapter, draft heads) and is none itself.
-bool is_companion(const fs::path& path) {
-  std::string name = path.filename().native();
+bool is_companion(const FileSet& files, const std::string& path) {
+  std::string name(file_name(path));
   std::ranges::transform(name, name.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (name.find("mmproj") != std::string::npos || name.starts_with("mtp-")) return true;
-  const auto part = read_part(path);
+  const auto part = read_part(files, path);
   if (!part) return false;
   const GgufMetadata& metadata = part->file.metadata;
   const std::string_view type = find_string(metadata, "general.type");
@@ -162,38 +187,48 @@ bool is_companion(const fs::path& path) {
          type == "imatrix";
 }
 
-// The one model among a folder's GGUF files.
-Result<model::ModelProfile> profile_gguf_folder(const FileSet& files,
-                                                const std::vector<fs::path>& found) {
-  std::vector<fs::path> models;
+// The path of the one model among a folder's GGUF files.
+Result<std::string> only_model(const FileSet& files, const std::vector<std::string>& found) {
+  std::vector<std::string> models;
   std::ranges::copy_if(found, std::back_inserter(models),
-                       [](const fs::path& path) { return !is_companion(path); });
+                       [&](const std::string& path) { return !is_companion(files, path); });
   if (models.empty()) {
     return fail(ErrorCode::unsupported,
                 "{} holds only projectors or adapters ({}), which go with another model",
-                files.name(), found.front().filename().native());
+                files.name(), file_name(found.front()));
   }
-  if (models.size() == 1) return profile_file(models.front());
+  if (models.size() == 1) return models.front();
   return fail(ErrorCode::invalid_parameter, "{} holds {} models, name one of them: {}",
-              files.name(), models.size(), listed({models.begin(), models.end()}));
+              files.name(), models.size(), listed(models));
 }
 
-Result<model::ModelProfile> profile_folder(const fs::path& folder) {
-  BERTH_TRY(const auto files, list_folder(folder));
-  // The particular layouts first: some have a config.json or GGUF files as well.
+// What is no GGUF model. The particular layouts first: some have a config.json as well.
+Result<std::optional<model::ModelProfile>> profile_particular(const FileSet& files) {
   for (const auto layout : {profile_audio, profile_diffusion}) {
-    BERTH_TRY(auto profile, layout(*files));
-    if (profile) return *std::move(profile);
+    BERTH_TRY(auto profile, layout(files));
+    if (profile) return profile;
   }
-  const auto found = gguf_files(*files);
-  if (!found.empty()) return profile_gguf_folder(*files, found);
-  BERTH_TRY(auto profile, profile_hugging_face(*files));
+  return std::nullopt;
+}
+
+Result<model::ModelProfile> profile_other_layout(const FileSet& files) {
+  BERTH_TRY(auto profile, profile_hugging_face(files));
   if (profile) return *std::move(profile);
   return fail(
       ErrorCode::unsupported,
       "{} holds no model that Berth knows: no GGUF file, no config.json, and no layout of a "
       "speech or image model",
-      files->name());
+      files.name());
+}
+
+Result<model::ModelProfile> profile_folder(const fs::path& folder) {
+  BERTH_TRY(const auto files, list_folder(folder));
+  BERTH_TRY(auto particular, profile_particular(*files));
+  if (particular) return *std::move(particular);
+  const auto found = gguf_files(*files, false);
+  if (found.empty()) return profile_other_layout(*files);
+  BERTH_TRY(const auto path, only_model(*files, found));
+  return profile_file(folder / path);
 }
 
 // A checkpoint of an image model, or a file that says too little alone.
@@ -220,6 +255,17 @@ Result<model::ModelProfile> profile_path(const fs::path& path) {
   if (fs::is_directory(absolute, error)) return profile_folder(absolute);
   BERTH_TRY(const auto source, open_file(absolute));
   return looks_like_gguf(*source) ? profile_file(absolute) : profile_other_file(absolute);
+}
+
+Result<model::ModelProfile> profile_files(const FileSet& files) {
+  BERTH_TRY(auto particular, profile_particular(files));
+  if (particular) return *std::move(particular);
+  const auto found = gguf_files(files, true);
+  if (found.empty()) return profile_other_layout(files);
+  BERTH_TRY(const auto path, only_model(files, found));
+  BERTH_TRY(auto profile, profile_gguf(files, path));
+  add_projectors(profile, files, path);
+  return profile;
 }
 
 }  // namespace berth::formats

@@ -1,6 +1,7 @@
 // From a model's files to its ModelProfile: the way into this module. Blocking; thread-safe.
 #pragma once
 
+#include "formats/file_set.h"
 #include "formats/gguf.h"
 #include "model/profile.h"
 
@@ -21,6 +22,10 @@ namespace berth::formats {
 // file); unsupported (another format, a newer GGUF); corrupt (a broken or truncated file, a missing
 // part); io.
 Result<model::ModelProfile> profile_path(const std::filesystem::path& path);
+
+// As profile_path of a folder, for the files of one model wherever they are. Reads what it needs to
+// of each: headers, configurations and model cards. Of a split GGUF model all parts must be there.
+Result<model::ModelProfile> profile_files(const FileSet& files);
 
 // One part of a GGUF model: its table of contents and where it is.
 struct GgufPart {

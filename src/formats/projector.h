@@ -2,6 +2,7 @@
 // where they lie. A projector is told by its header; its name only ranks it.
 #pragma once
 
+#include "formats/file_set.h"
 #include "formats/gguf.h"
 #include "model/profile.h"
 
@@ -40,6 +41,8 @@ std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
 // categories. What can not be read is listed with why: no failure of a companion is one of the
 // model. Blocking.
 void add_projectors(model::ModelProfile& profile, const std::filesystem::path& file);
+// The same for a model at `path` in a set of files.
+void add_projectors(model::ModelProfile& profile, const FileSet& files, std::string_view path);
 
 // The names of the models that a file says it was made from: general.base_model.*, basename.
 std::vector<std::string> base_names_of(const GgufMetadata& metadata);

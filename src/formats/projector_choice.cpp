@@ -169,11 +169,13 @@ bool says_clip(ByteSource& source) {
 }
 
 // Nothing where the file is of another kind.
-std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
-  const bool named = lower(path.filename().native()).find("mmproj") != std::string::npos;
+std::optional<ProjectorCandidate> look_at(const FileSet& files, std::string_view path,
+                                          bool beside) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  const bool named = lower(name).find("mmproj") != std::string::npos;
   ProjectorCandidate candidate{.beside = beside};
-  candidate.projector.path = path.native();
-  auto source = open_file(path);
+  candidate.projector.path = files.locate(path);
+  auto source = files.open(path);
   if (!source) {
     if (!named) return std::nullopt;
     candidate.broken = source.error().message;
@@ -181,8 +183,9 @@ std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
   }
   candidate.projector.size = {(*source)->size()};
   if (!named && !says_clip(**source)) return std::nullopt;
-  auto file = read_gguf(**source, path.filename().native());
-  auto projector = file ? read_projector(*file, path.native()) : fail(std::move(file).error());
+  auto file = read_gguf(**source, name);
+  auto projector =
+      file ? read_projector(*file, candidate.projector.path) : fail(std::move(file).error());
   if (projector) {
     candidate.projector = *std::move(projector);
     return candidate;
@@ -192,27 +195,65 @@ std::optional<ProjectorCandidate> look_at(const fs::path& path, bool beside) {
   return candidate;
 }
 
-void add_candidates(const fs::path& folder, bool beside, const model::ModelProfile& profile,
+// Adds what the files at `paths`, which are sorted, turn out to be.
+void add_candidates(const FileSet& files, const std::vector<std::string>& paths, bool beside,
+                    const model::ModelProfile& profile,
                     std::vector<ProjectorCandidate>& candidates) {
+  for (const auto& path : paths) {
+    if (candidates.size() >= kMostCandidates) return;
+    const bool own = std::ranges::any_of(profile.files, [&](const model::ModelFile& file) {
+      return file.path == files.locate(path);
+    });
+    if (own) continue;
+    if (auto candidate = look_at(files, path, beside)) candidates.push_back(*std::move(candidate));
+  }
+}
+
+bool is_named_gguf(std::string_view path) { return lower(path).ends_with(".gguf"); }
+
+// The GGUF files of a folder, by name.
+std::vector<std::string> gguf_names(const fs::path& folder) {
   std::error_code error;
-  std::vector<fs::path> paths;
+  std::vector<std::string> names;
   std::size_t seen = 0;
   fs::directory_iterator entries(folder, error);
   for (; !error && entries != fs::directory_iterator() && ++seen <= kMostEntries;
        entries.increment(error)) {
     std::error_code ignored;
-    const fs::path& path = entries->path();
-    const bool own = std::ranges::any_of(
-        profile.files, [&](const model::ModelFile& file) { return file.path == path.native(); });
-    if (!own && lower(path.extension().native()) == ".gguf" && entries->is_regular_file(ignored)) {
-      paths.push_back(path);
-    }
+    const std::string name = entries->path().filename().native();
+    if (is_named_gguf(name) && entries->is_regular_file(ignored)) names.push_back(name);
   }
-  std::ranges::sort(paths);
-  for (const auto& path : paths) {
-    if (candidates.size() >= kMostCandidates) return;
-    if (auto candidate = look_at(path, beside)) candidates.push_back(*std::move(candidate));
+  std::ranges::sort(names);
+  return names;
+}
+
+// The same of a folder in a set; "" is the set itself, others end in '/'.
+std::vector<std::string> gguf_names(const FileSet& files, std::string_view folder) {
+  std::vector<std::string> names;
+  for (const auto& file : files.files()) {
+    const bool here =
+        file.path.starts_with(folder) && file.path.find('/', folder.size()) == std::string::npos;
+    if (here && is_named_gguf(file.path)) names.push_back(file.path);
   }
+  return names;
+}
+
+bool may_have_projectors(const model::ModelProfile& profile) {
+  return profile.category == model::Category::llm && profile.architecture != "clip" &&
+         profile.architecture != "adapter";
+}
+
+void take_projectors(model::ModelProfile& profile, std::vector<ProjectorCandidate> candidates) {
+  // What is of no use in the folder above belongs to other models.
+  std::erase_if(candidates, [&](const ProjectorCandidate& candidate) {
+    return !candidate.beside && !judge(profile, candidate).usable;
+  });
+  profile.projectors = choose_projector(profile, std::move(candidates));
+  profile.inputs = {model::Modality::text};
+  profile.outputs = {model::Modality::text};
+  if (profile.projectors.empty() || !profile.projectors.front().chosen) return;
+  if (profile.projectors.front().vision) profile.inputs.push_back(model::Modality::image);
+  if (profile.projectors.front().audio) profile.inputs.push_back(model::Modality::audio);
 }
 
 }  // namespace
@@ -241,26 +282,28 @@ std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
 }
 
 void add_projectors(model::ModelProfile& profile, const fs::path& file) {
-  if (profile.category != model::Category::llm || profile.architecture == "clip" ||
-      profile.architecture == "adapter") {
-    return;
-  }
+  if (!may_have_projectors(profile)) return;
   const fs::path folder = file.parent_path();
   std::vector<ProjectorCandidate> candidates;
-  add_candidates(folder, true, profile, candidates);
-  if (folder != folder.parent_path()) {
-    add_candidates(folder.parent_path(), false, profile, candidates);
-    // What is of no use there belongs to other models.
-    std::erase_if(candidates, [&](const ProjectorCandidate& candidate) {
-      return !candidate.beside && !judge(profile, candidate).usable;
-    });
+  add_candidates(*unlisted_folder(folder), gguf_names(folder), true, profile, candidates);
+  const fs::path above = folder.parent_path();
+  if (folder != above) {
+    add_candidates(*unlisted_folder(above), gguf_names(above), false, profile, candidates);
   }
-  profile.projectors = choose_projector(profile, std::move(candidates));
-  profile.inputs = {model::Modality::text};
-  profile.outputs = {model::Modality::text};
-  if (profile.projectors.empty() || !profile.projectors.front().chosen) return;
-  if (profile.projectors.front().vision) profile.inputs.push_back(model::Modality::image);
-  if (profile.projectors.front().audio) profile.inputs.push_back(model::Modality::audio);
+  take_projectors(profile, std::move(candidates));
+}
+
+void add_projectors(model::ModelProfile& profile, const FileSet& files, std::string_view path) {
+  if (!may_have_projectors(profile)) return;
+  const std::string_view folder = path.substr(0, path.rfind('/') + 1);
+  std::vector<ProjectorCandidate> candidates;
+  add_candidates(files, gguf_names(files, folder), true, profile, candidates);
+  if (!folder.empty()) {
+    const std::string_view inside = folder.substr(0, folder.size() - 1);
+    const std::string_view above = inside.substr(0, inside.rfind('/') + 1);
+    add_candidates(files, gguf_names(files, above), false, profile, candidates);
+  }
+  take_projectors(profile, std::move(candidates));
 }
 
 }  // namespace berth::formats
