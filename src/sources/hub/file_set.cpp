@@ -4,12 +4,54 @@
 #include "sources/range_reader.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 
 namespace berth::sources {
 namespace {
 
 // Enough for most headers of safetensors, of which a model may have hundreds.
 constexpr Bytes kSmallBlock = 256_KiB;
+
+// Open files that nobody reads just now, each with the blocks that it fetched last: a model is told
+// in several looks at the same header. Thread-safe.
+class IdleFiles {
+ public:
+  std::unique_ptr<formats::ByteSource> take(std::string_view path) {
+    const std::lock_guard lock(mutex_);
+    const auto found = sources_.find(path);
+    return found == sources_.end() ? nullptr : std::move(sources_.extract(found).mapped());
+  }
+  void give(std::string path, std::unique_ptr<formats::ByteSource> source) {
+    const std::lock_guard lock(mutex_);
+    if (sources_.size() < kMost) sources_.insert_or_assign(std::move(path), std::move(source));
+  }
+
+ private:
+  static constexpr std::size_t kMost = 64;
+
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<formats::ByteSource>, std::less<>> sources_;
+};
+
+// A file that is idle again when it is closed.
+class OpenFile final : public formats::ByteSource {
+ public:
+  OpenFile(std::shared_ptr<IdleFiles> idle, std::string path,
+           std::unique_ptr<formats::ByteSource> source)
+      : idle_(std::move(idle)), path_(std::move(path)), source_(std::move(source)) {}
+  ~OpenFile() override { idle_->give(std::move(path_), std::move(source_)); }
+
+  [[nodiscard]] std::uint64_t size() const override { return source_->size(); }
+  Result<std::span<const std::byte>> read(std::uint64_t offset, std::uint64_t length) override {
+    return source_->read(offset, length);
+  }
+
+ private:
+  std::shared_ptr<IdleFiles> idle_;
+  std::string path_;
+  std::unique_ptr<formats::ByteSource> source_;
+};
 
 class Repository final : public formats::FileSet {
  public:
@@ -39,6 +81,7 @@ class Repository final : public formats::FileSet {
   Hub hub_;
   HttpOptions http_;
   std::string name_;
+  std::shared_ptr<IdleFiles> idle_ = std::make_shared<IdleFiles>();
   std::vector<HubFile> files_;  // sorted by path, as are the entries
   std::vector<formats::FileEntry> entries_;
 };
@@ -46,6 +89,9 @@ class Repository final : public formats::FileSet {
 Result<std::unique_ptr<formats::ByteSource>> Repository::open(std::string_view path) const {
   const HubFile* file = at(path);
   if (file == nullptr) return fail(ErrorCode::not_found, "there is no {} in {}", path, name_);
+  if (auto source = idle_->take(path)) {
+    return std::make_unique<OpenFile>(idle_, file->path, std::move(source));
+  }
   RangeOptions options{.http = http_};
   if (!path.ends_with(".gguf")) options.first_block = kSmallBlock;
   BERTH_TRY(auto source, open_url(file->url, options));
@@ -53,7 +99,7 @@ Result<std::unique_ptr<formats::ByteSource>> Repository::open(std::string_view p
     return fail(ErrorCode::corrupt, "{}: {} lists {} with {} bytes and sends a file of {}", name_,
                 title_of(hub_), sources::quoted(path), file->size.count, source->size());
   }
-  return source;
+  return std::make_unique<OpenFile>(idle_, file->path, std::move(source));
 }
 
 }  // namespace

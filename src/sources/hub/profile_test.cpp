@@ -113,6 +113,12 @@ TEST_F(Repository, ReadsTheHeadersOfAModelInHuggingFacesLayout) {
   EXPECT_THAT(found->choice.files, ElementsAre("README.md", "config.json", "model.safetensors"));
 }
 
+TEST_F(Repository, FetchesABlockOnceThoughItIsLookedAtAgain) {
+  files_ = {{"m.gguf", text_of(formats::small_model().build())}};
+  ASSERT_TRUE(profile("hf:o/m"));
+  EXPECT_EQ(content_.seen().size(), 1);
+}
+
 TEST_F(Repository, RefusesAFileThatIsNotAsItWasListed) {
   files_ = {{"m.gguf", text_of(formats::small_model().build())}};
   lie_ = 1;
