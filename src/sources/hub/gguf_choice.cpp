@@ -62,6 +62,7 @@ std::vector<Candidate> candidates_of(const HubListing& listing) {
     candidate.size += file.size;
   }
   std::vector<Candidate> candidates;
+  candidates.reserve(by_name.size());
   for (auto& [name, candidate] : by_name) candidates.push_back(std::move(candidate));
   std::ranges::sort(candidates, [](const Candidate& left, const Candidate& right) {
     if (left.quantisation != right.quantisation) {
