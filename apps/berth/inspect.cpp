@@ -47,12 +47,9 @@ struct NeedRow {
 };
 BOOST_DESCRIBE_STRUCT(NeedRow, (), (where, total, weights, kv_cache, compute, runtime))
 
-// `text` as others understand it too: a web address, or an absolute path.
+// `text` as others understand it too: a web address, a name on a hub, or an absolute path.
 Result<std::string> whole_source(const std::string& text) {
-  if (sources::is_address(text)) {
-    BERTH_TRY(auto address, sources::parse_address(text));
-    return std::move(address.url);
-  }
+  if (sources::is_remote(text)) return sources::normalise_remote(text);
   std::error_code error;
   const auto here = std::filesystem::current_path(error);
   if (error) return fail(ErrorCode::io, "the current folder is unknown: {}", error.message());
@@ -60,20 +57,27 @@ Result<std::string> whole_source(const std::string& text) {
   return path.string();
 }
 
+Result<sources::RemoteModel> profile_here(const std::string& source) {
+  if (sources::is_remote(source)) return sources::profile_remote(source);
+  BERTH_TRY(auto profile, formats::profile_path(source));
+  return sources::RemoteModel{.profile = std::move(profile), .choice = std::nullopt};
+}
+
 Result<Inspection> inspect_here(const InspectRequest& request) {
-  BERTH_TRY(auto profile, sources::is_address(request.source)
-                              ? sources::profile_url(request.source)
-                              : formats::profile_path(request.source));
+  BERTH_TRY(auto model, profile_here(request.source));
   const auto facts = worker::read_system_facts();
-  return server::inspect(request, std::move(profile),
-                         {.cpu = facts.cpu, .cores = facts.cores, .memory = facts.memory},
-                         backends::builtin_backends());
+  BERTH_TRY(Inspection found,
+            server::inspect(request, std::move(model.profile),
+                            {.cpu = facts.cpu, .cores = facts.cores, .memory = facts.memory},
+                            backends::builtin_backends()));
+  found.hub = std::move(model.choice);
+  return found;
 }
 
 // Whether `error` says that no server could be asked, rather than what it thinks of the model.
 bool is_about_the_server(const Error& error, const InspectRequest& request) {
   // What another machine on the web said to the server.
-  if (sources::is_address(request.source) && error.field == "source") return false;
+  if (sources::is_remote(request.source) && error.field == "source") return false;
   return error.code == ErrorCode::unauthenticated || error.code == ErrorCode::permission_denied ||
          error.code == ErrorCode::unavailable;
 }
@@ -184,8 +188,23 @@ void print_projectors(const model::ModelProfile& profile) {
   }
 }
 
+// Which files of a repository it is, and what else is there.
+void print_choice(const sources::HubChoice& choice) {
+  print_field("on the hub", choice.commit.empty()
+                                ? choice.source
+                                : fmt::format("{}, revision {}", choice.source, choice.commit));
+  const std::string what =
+      choice.quantisation.empty() ? counted(choice.files.size(), "file") : choice.quantisation;
+  print_field("chosen", fmt::format("{} ({}): {}", what, choice.size, choice.reason));
+  for (const auto& other : choice.alternatives) {
+    const auto& name = other.quantisation.empty() ? other.files.front() : other.quantisation;
+    print_field("also there", fmt::format("{} ({})", name, other.size));
+  }
+}
+
 void print_profile(const Inspection& found, const std::string& reader) {
   const auto& profile = found.profile;
+  if (found.hub) print_choice(*found.hub);
   print_field("name", profile.name);
   print_field("architecture", profile.architecture);
   const bool is_model = !found.backend.empty();
@@ -327,8 +346,10 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
       app.add_subcommand("inspect", "Say what a model is, what it needs, and which backend fits");
   auto flags = std::make_shared<InspectFlags>();
   inspect
-      ->add_option("FILE", flags->file,
-                   "The model's file or folder, or the http(s) address of a GGUF file")
+      ->add_option(
+          "FILE", flags->file,
+          "The model's file or folder, its name on a hub (hf:ORG/NAME:QUANT, ms:OWNER/NAME, "
+          "ollama:NAME:TAG), or the http(s) address of a GGUF file")
       ->required();
   inspect->add_option("--backend", flags->backend, "Ask for this backend");
   inspect->add_option("--worker", flags->worker, "Let this worker read it (the first that can)");
@@ -337,8 +358,11 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
   inspect->add_option("--devices", flags->devices, "Memory of the devices to fit: 24GiB,24GiB")
       ->delimiter(',');
   inspect->footer(
-      "Where a server runs, a worker reads the files, and the server what is at an address; else\n"
-      "they are read on this machine. Of a file at an address, only the header is fetched.\n"
+      "Where a server runs, a worker reads the files, and the server what is on the web; else "
+      "they\n"
+      "are read on this machine. Of what is on the web, only headers are fetched. The server, or "
+      "this\n"
+      "program, takes HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE from its own environment.\n"
       "Example: berth inspect ./model.gguf --ctx-size 16384 --devices 24GiB -- --cache-type-k "
       "q8_0");
   inspect->callback(

@@ -37,6 +37,10 @@ std::string folder_name(std::string_view location) {
   return name.substr(name.rfind('/') + 1);
 }
 
+std::string_view file_name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+std::string_view folder_of(std::string_view path) { return path.substr(0, path.rfind('/') + 1); }
+
 std::string lower_case(std::string_view text) {
   std::string out(text);
   for (char& c : out) {

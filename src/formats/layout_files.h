@@ -21,6 +21,11 @@ std::string folder_name(std::string_view location);
 // A file of the set where an engine finds it. Fails with not_found, naming the file.
 Result<model::ModelFile> locate_file(const FileSet& files, std::string_view path);
 
+// The last component of a path of a set: "model.gguf".
+std::string_view file_name_of(std::string_view path);
+// What is in front of it: "folder/", or "" in the set's own folder.
+std::string_view folder_of(std::string_view path);
+
 // The text with A to Z as a to z; all else stays.
 std::string lower_case(std::string_view text);
 

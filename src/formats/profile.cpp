@@ -10,6 +10,7 @@
 #include "formats/read_once.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <utility>
@@ -34,16 +35,24 @@ Result<model::ModelProfile> profile_gguf(const FileSet& files, std::string_view 
     const fs::path stem = split ? fs::path(split->stem).filename() : fs::path(path).stem();
     profile->name = printable(stem.native(), 256);
   }
-  add_projectors(*profile, files, above);
+  add_projectors(*profile, files, path, above);
   return profile;
 }
 
+// A name of what is no GGUF file for sure, so that it need not be opened to be told.
+bool is_other_format(std::string_view path) {
+  constexpr auto kOthers = std::to_array<std::string_view>(
+      {".safetensors", ".json", ".jinja", ".md", ".txt", ".py", ".yaml", ".onnx"});
+  return std::ranges::any_of(kOthers, [&](std::string_view end) { return path.ends_with(end); });
+}
+
 // The GGUF files of a folder, told by content; of a split model the part that is there first.
-std::vector<std::string> gguf_files(const FileSet& files) {
+// `deep`: also those in the folders inside.
+std::vector<std::string> gguf_files(const FileSet& files, bool deep) {
   std::vector<std::string> found;
   std::map<std::string, std::string> splits;  // by stem and count
   for (const auto& file : files.files()) {
-    if (file.path.find('/') != std::string::npos) continue;
+    if ((!deep && file.path.find('/') != std::string::npos) || is_other_format(file.path)) continue;
     auto source = files.open(file.path);
     if (!source || !looks_like_gguf(**source)) continue;
     if (const auto name = parse_split_name(file.path); name && name->count > 1) {
@@ -59,7 +68,7 @@ std::vector<std::string> gguf_files(const FileSet& files) {
 
 // Whether a file goes with another model (projector, adapter, draft heads) and is none itself.
 bool is_companion(std::string_view path) {
-  const std::string name = lower_case(path);
+  const std::string name = lower_case(file_name_of(path));
   return name.find("mmproj") != std::string::npos || name.starts_with("mtp-");
 }
 bool is_companion(const GgufPart& part) {
@@ -133,7 +142,7 @@ Result<model::ModelProfile> profile_files(const FileSet& all, const FileSet* abo
     BERTH_TRY(auto profile, layout(files));
     if (profile) return *std::move(profile);
   }
-  const auto found = gguf_files(files);
+  const auto found = gguf_files(files, above == nullptr);
   if (!found.empty()) return profile_gguf_folder(files, found, above);
   BERTH_TRY(auto profile, profile_hugging_face(files));
   if (profile) return *std::move(profile);

@@ -24,7 +24,8 @@ namespace berth::formats {
 Result<model::ModelProfile> profile_path(const std::filesystem::path& path);
 
 // The same for the model that a set holds, as for a folder. `above` are the files of the folder
-// above, where projectors may lie; null where there is none. Each file of `files` is opened once.
+// above, where projectors may lie. Where it is null, the set is all there is, as of a repository: a
+// GGUF model may be in a folder inside. Each file of `files` is opened once.
 Result<model::ModelProfile> profile_files(const FileSet& files, const FileSet* above = nullptr);
 
 // One part of a GGUF model: its table of contents and where it is.

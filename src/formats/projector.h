@@ -35,11 +35,13 @@ struct ProjectorCandidate {
 std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
                                                std::vector<ProjectorCandidate> candidates);
 
-// Looks for the projectors of a text model among `files`, where the model lies, and `above`, the
-// folder above (of these only what could serve it; null where there is none); folders inside are
-// not looked into. Fills `projectors`, `inputs` and `outputs`. Nothing for other categories. What
-// can not be read is listed with why: no failure of a companion is one of the model. Blocking.
-void add_projectors(model::ModelProfile& profile, const FileSet& files, const FileSet* above);
+// Looks for the projectors of the text model at `path` in its folder of `files` and in the folder
+// above (of these only what could serve it): that is within `files`, or `above` where the set ends
+// at the model's folder; null where there is none. Fills `projectors`, `inputs` and `outputs`.
+// Nothing for other categories. What can not be read is listed with why: no failure of a companion
+// is one of the model. Blocking.
+void add_projectors(model::ModelProfile& profile, const FileSet& files, std::string_view path,
+                    const FileSet* above);
 
 // The names of the models that a file says it was made from: general.base_model.*, basename.
 std::vector<std::string> base_names_of(const GgufMetadata& metadata);

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <tuple>
 
 namespace berth::formats {
@@ -163,12 +162,13 @@ bool says_clip(ByteSource& source) {
 }
 
 // Nothing where the file is of another kind.
-std::optional<ProjectorCandidate> look_at(const FileSet& files, const FileEntry& entry,
+std::optional<ProjectorCandidate> look_at(const FileSet& files, const std::string& path,
                                           bool beside) {
-  const bool named = lower_case(entry.path).find("mmproj") != std::string::npos;
+  const std::string_view name = file_name_of(path);
+  const bool named = lower_case(name).find("mmproj") != std::string::npos;
   ProjectorCandidate candidate{.beside = beside};
-  candidate.projector.path = files.locate(entry.path);
-  auto source = files.open(entry.path);
+  candidate.projector.path = files.locate(path);
+  auto source = files.open(path);
   if (!source) {
     if (!named) return std::nullopt;
     candidate.broken = source.error().message;
@@ -176,7 +176,7 @@ std::optional<ProjectorCandidate> look_at(const FileSet& files, const FileEntry&
   }
   candidate.projector.size = {(*source)->size()};
   if (!named && !says_clip(**source)) return std::nullopt;
-  auto file = read_gguf(**source, entry.path);
+  auto file = read_gguf(**source, name);
   auto projector =
       file ? read_projector(*file, candidate.projector.path) : fail(std::move(file).error());
   if (projector) {
@@ -188,17 +188,21 @@ std::optional<ProjectorCandidate> look_at(const FileSet& files, const FileEntry&
   return candidate;
 }
 
-void add_candidates(const FileSet& files, bool beside, const model::ModelProfile& profile,
+// Adds what the files of a folder in the set turn out to be; "" is the set's own folder, others end
+// in '/'.
+void add_candidates(const FileSet& files, std::string_view folder, bool beside,
+                    const model::ModelProfile& profile,
                     std::vector<ProjectorCandidate>& candidates) {
   for (const FileEntry& entry : files.files()) {
     if (candidates.size() >= kMostCandidates) return;
-    const bool here = entry.path.find('/') == std::string::npos;
+    const bool here =
+        entry.path.starts_with(folder) && entry.path.find('/', folder.size()) == std::string::npos;
     if (!here || !lower_case(entry.path).ends_with(".gguf")) continue;
     const std::string place = files.locate(entry.path);
     const bool own =
         std::ranges::find(profile.files, place, &model::ModelFile::path) != profile.files.end();
     if (own) continue;
-    if (auto candidate = look_at(files, entry, beside)) {
+    if (auto candidate = look_at(files, entry.path, beside)) {
       candidates.push_back(*std::move(candidate));
     }
   }
@@ -229,20 +233,25 @@ std::vector<model::Projector> choose_projector(const model::ModelProfile& model,
   return projectors;
 }
 
-void add_projectors(model::ModelProfile& profile, const FileSet& files, const FileSet* above) {
+void add_projectors(model::ModelProfile& profile, const FileSet& files, std::string_view path,
+                    const FileSet* above) {
   if (profile.category != model::Category::llm || profile.architecture == "clip" ||
       profile.architecture == "adapter") {
     return;
   }
+  const std::string_view folder = folder_of(path);
   std::vector<ProjectorCandidate> candidates;
-  add_candidates(files, true, profile, candidates);
-  if (above != nullptr) {
-    add_candidates(*above, false, profile, candidates);
-    // What is of no use there belongs to other models.
-    std::erase_if(candidates, [&](const ProjectorCandidate& candidate) {
-      return !candidate.beside && !judge(profile, candidate).usable;
-    });
+  add_candidates(files, folder, true, profile, candidates);
+  if (!folder.empty()) {
+    add_candidates(files, folder_of(folder.substr(0, folder.size() - 1)), false, profile,
+                   candidates);
+  } else if (above != nullptr) {
+    add_candidates(*above, "", false, profile, candidates);
   }
+  // What is of no use in the folder above belongs to other models.
+  std::erase_if(candidates, [&](const ProjectorCandidate& candidate) {
+    return !candidate.beside && !judge(profile, candidate).usable;
+  });
   profile.projectors = choose_projector(profile, std::move(candidates));
   profile.inputs = {model::Modality::text};
   profile.outputs = {model::Modality::text};

@@ -60,9 +60,13 @@ bool mentions(std::string_view name, const auto& words) {
       words, [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
 }
 
-std::string_view base_name(std::string_view path) {
-  return path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);
-}
+struct Kind {
+  std::string_view extension;
+  model::FileFormat format;
+};
+constexpr auto kKinds = std::to_array<Kind>({{".safetensors", model::FileFormat::safetensors},
+                                             {".bin", model::FileFormat::pytorch},
+                                             {".pt", model::FileFormat::pytorch}});
 
 // Whether a file name is of something else than the model's own weights.
 bool is_aside(std::string_view name) {
@@ -88,16 +92,16 @@ bool is_variant(std::string_view name, const std::set<std::string_view>& names) 
   return false;
 }
 
-std::vector<FileEntry> with_extension(const FileSet& files, std::string_view folder,
+std::vector<FileEntry> with_extension(const std::vector<FileEntry>& files, std::string_view folder,
                                       std::string_view extension) {
   std::vector<FileEntry> found;
   std::vector<FileEntry> consolidated;
   std::set<std::string_view> names;
-  for (const auto& file : files.files()) {
-    if (file.path.starts_with(folder)) names.insert(base_name(file.path));
+  for (const auto& file : files) {
+    if (file.path.starts_with(folder)) names.insert(file_name_of(file.path));
   }
-  for (const auto& file : files.files()) {
-    const std::string_view name = base_name(file.path);
+  for (const auto& file : files) {
+    const std::string_view name = file_name_of(file.path);
     const bool here =
         file.path.size() == folder.size() + name.size() && file.path.starts_with(folder);
     if (!here || !name.ends_with(extension) || is_aside(name) || is_variant(name, names)) continue;
@@ -112,7 +116,7 @@ Result<std::optional<WeightFiles>> by_index(const FileSet& files, std::string_vi
   const std::string tail = std::string(extension) + ".index.json";
   const auto& all = files.files();
   const auto found = std::ranges::find_if(all, [&](const FileEntry& file) {
-    const auto name = base_name(file.path);
+    const auto name = file_name_of(file.path);
     return file.path.starts_with(folder) && file.path.size() == folder.size() + name.size() &&
            name.ends_with(tail) && !name.starts_with("consolidated") &&
            name.find(".fp16.") == std::string_view::npos;
@@ -253,26 +257,26 @@ class Summer {
 
 }  // namespace
 
-Result<WeightFiles> find_weights(const FileSet& files, std::string_view folder) {
-  struct Kind {
-    std::string_view extension;
-    model::FileFormat format;
-  };
-  constexpr std::array<Kind, 3> kKinds = {{{".safetensors", model::FileFormat::safetensors},
-                                           {".bin", model::FileFormat::pytorch},
-                                           {".pt", model::FileFormat::pytorch}}};
+WeightFiles named_weights(const std::vector<FileEntry>& files, std::string_view folder) {
   for (const auto& kind : kKinds) {
     auto found = with_extension(files, folder, kind.extension);
-    if (found.empty()) continue;
-    BERTH_TRY(auto indexed, by_index(files, folder, kind.extension));
-    auto weights = std::move(indexed).value_or(
-        WeightFiles{.format = kind.format, .files = std::move(found), .index = {}});
-    weights.format = kind.format;
-    return weights;
+    if (!found.empty()) return {.format = kind.format, .files = std::move(found), .index = {}};
   }
-  // An index alone says what is missing.
-  for (const auto& kind : kKinds) BERTH_CHECK(by_index(files, folder, kind.extension));
-  return WeightFiles{};
+  return {};
+}
+
+Result<WeightFiles> find_weights(const FileSet& files, std::string_view folder) {
+  auto named = named_weights(files.files(), folder);
+  if (named.files.empty()) {
+    // An index alone says what is missing.
+    for (const auto& kind : kKinds) BERTH_CHECK(by_index(files, folder, kind.extension));
+    return named;
+  }
+  const std::string_view first = named.files.front().path;
+  BERTH_TRY(auto indexed, by_index(files, folder, first.substr(first.rfind('.'))));
+  if (!indexed) return named;
+  indexed->format = named.format;
+  return *std::move(indexed);
 }
 
 Result<WeightSums> sum_safetensors(const FileSet& files, const WeightFiles& weights,

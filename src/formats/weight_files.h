@@ -17,6 +17,10 @@ struct WeightFiles {
   std::string index;             // the path of the index that names them; empty where there is none
 };
 
+// The same as find_weights, by the names of the files alone: where an index names fewer than lie
+// there, these are more.
+WeightFiles named_weights(const std::vector<FileEntry>& files, std::string_view folder = "");
+
 // In the order of vLLM's loader: safetensors before `.bin` before `.pt`; where there is an index,
 // what it names and nothing else; `consolidated.*` (Mistral's own copy) only where it is all there
 // is; no adapters, optimizer states, training arguments or variants ("model.fp16.safetensors")

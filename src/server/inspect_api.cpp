@@ -2,8 +2,8 @@
 
 #include "server/inspection.h"
 #include "server/model_files.h"
-#include "sources/address.h"
 #include "sources/local.h"
+#include "sources/remote_profile.h"
 
 #include <thread>
 
@@ -19,17 +19,16 @@ Machine machine_of(const FoundModel& found) {
 Result<FoundModel> find_on_the_web(ServerContext& context, InspectRequest& wish) {
   if (wish.worker) {
     return fail(make_error(ErrorCode::invalid_parameter,
-                           "the server itself reads what is at an address; leave out the worker")
+                           "the server itself reads what is on the web; leave out the worker")
                     .with_field("worker"));
   }
-  BERTH_TRY(auto address, sources::parse_address(wish.source));
-  wish.source = std::move(address.url);
+  BERTH_TRY(wish.source, sources::normalise_remote(wish.source));
   return find_model_at(context, wish.source);
 }
 
 // Finds what is asked for, and puts its source as it is meant in its place.
 Result<FoundModel> find_source(ServerContext& context, InspectRequest& wish) {
-  if (sources::is_address(wish.source)) return find_on_the_web(context, wish);
+  if (sources::is_remote(wish.source)) return find_on_the_web(context, wish);
   if (!wish.source.starts_with('/') && !wish.source.starts_with("file:")) {
     return fail(make_error(ErrorCode::invalid_parameter,
                            "source must be an absolute path on a worker's machine (got {})",
@@ -48,6 +47,7 @@ Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& re
   const auto judge = [&found](cluster::JudgeRequest what) { return judge_model(found, what); };
   BERTH_TRY(Inspection inspection, inspect(wish, found.profile, machine, context.backends, judge));
   if (found.worker) inspection.worker = found.worker->name;
+  inspection.hub = std::move(found.hub);
   return net::json_response(200, to_json(inspection));
 }
 

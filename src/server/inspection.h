@@ -8,6 +8,7 @@
 #include "model/placement.h"
 #include "model/profile.h"
 #include "server/fit.h"
+#include "sources/hub/choice.h"
 
 #include <cstdint>
 #include <functional>
@@ -39,7 +40,8 @@ BOOST_DESCRIBE_STRUCT(Machine, (), (cpu, cores, memory))
 
 struct Inspection {
   std::string path;
-  std::optional<std::string> worker;  // that read it; absent: the machine of whoever answers
+  std::optional<std::string> worker;      // that read it; absent: the machine of whoever answers
+  std::optional<sources::HubChoice> hub;  // of a model on a hub: which files of its repository
   model::ModelProfile profile;
   std::string backend;
   std::string backend_reason;
@@ -52,8 +54,8 @@ struct Inspection {
   std::optional<DeviceFit> fit;  // where devices were asked about
 };
 BOOST_DESCRIBE_STRUCT(Inspection, (),
-                      (path, worker, profile, backend, backend_reason, other_backends, platforms,
-                       warnings, machine, ways, shares_cache, fit))
+                      (path, worker, hub, profile, backend, backend_reason, other_backends,
+                       platforms, warnings, machine, ways, shares_cache, fit))
 
 // What is asked.
 struct InspectRequest {
@@ -70,10 +72,13 @@ BOOST_DESCRIBE_STRUCT(InspectRequest, (),
 inline constexpr FieldInfo kInspectFields[] = {
     {.name = "source",
      .text =
-         "the absolute path of the model's file or folder, or the http(s) address of a GGUF file",
+         "the absolute path of the model's file or folder, its name on a hub "
+         "(hf:ORG/NAME:QUANT, ms:OWNER/NAME, ollama:NAME:TAG), or the http(s) address of a GGUF "
+         "file",
      .required = true},
     {.name = "worker",
-     .text = "the worker that is to read it; the first that can where absent; not for an address"},
+     .text = "the worker that is to read it; the first that can where absent; not for what is on "
+             "the web"},
     {.name = "backend", .text = "the backend that is to serve it; chosen where absent"},
     {.name = "parameters", .text = "flags for the engine, as on its command line"},
     {.name = "context",

@@ -156,17 +156,19 @@ ModelEyes eyes_of(ServerContext& context) {
           }};
 }
 
-Result<FoundModel> find_model_at(ServerContext& context, const std::string& address) {
+Result<FoundModel> find_model_at(ServerContext& context, const std::string& source) {
   sources::RangeOptions options;
   options.http.total = kAddressPatience;
   options.http.stop = context.ending;
-  auto profile = sources::profile_url(address, options);
-  if (!profile) {
-    Error error = std::move(profile).error();
+  auto found = sources::profile_remote(source, options);
+  if (!found) {
+    Error error = std::move(found).error();
     if (error.code == ErrorCode::unauthenticated) error.code = ErrorCode::permission_denied;
     return fail(std::move(error).with_field("source"));
   }
-  return FoundModel{.profile = std::move(*profile), .worker = std::nullopt};
+  return FoundModel{.profile = std::move(found->profile),
+                    .worker = std::nullopt,
+                    .hub = std::move(found->choice)};
 }
 
 }  // namespace berth::server

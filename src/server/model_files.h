@@ -6,6 +6,7 @@
 #include "model/profile.h"
 #include "model/worker.h"
 #include "server/context.h"
+#include "sources/hub/choice.h"
 
 #include <filesystem>
 #include <functional>
@@ -18,6 +19,7 @@ struct FoundModel {
   model::ModelProfile profile;
   // The worker that read it; nothing where the server did, because no worker is ready.
   std::optional<model::Worker> worker;
+  std::optional<sources::HubChoice> hub = {};  // where it is on a hub
 };
 
 // Asks the ready workers, the local one first, and takes the first that can read the model; `only`
@@ -26,10 +28,11 @@ struct FoundModel {
 Result<FoundModel> find_model(ServerContext& context, const std::filesystem::path& path,
                               const std::optional<std::string>& only = std::nullopt);
 
-// Reads the header of the GGUF file at an http(s) address, on the server's machine. Blocks, for up
-// to a minute. Fails as sources::profile_url, with field "source" (permission_denied where the
-// address wants to know who asks: to its caller, unauthenticated is about the server's own keys).
-Result<FoundModel> find_model_at(ServerContext& context, const std::string& address);
+// Reads the headers of a model at an http(s) address or on a hub, on the server's machine. Blocks,
+// for up to a minute. Fails as sources::profile_remote, with field "source" (permission_denied
+// where the other side wants to know who asks: to the server's caller, unauthenticated is about the
+// server's own keys).
+Result<FoundModel> find_model_at(ServerContext& context, const std::string& source);
 
 // What an engine of the machine that read the model measures of its buffers; empty where nothing
 // there can, or it does not answer: a claim then uses bounds. `devices`: also for devices. Blocks.

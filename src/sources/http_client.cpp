@@ -52,12 +52,6 @@ Error refusal(int status, const std::string& host, bool has_token) {
   }
 }
 
-HttpFailure failure_of(const HttpHead& head, const std::string& host, bool has_token) {
-  return {.error = refusal(head.status, host, has_token),
-          .is_transient = head.status == 429 || head.status >= 500,
-          .retry_after = head.retry_after};
-}
-
 // Half of `pause` to all of it, so that many clients do not come back at once.
 Duration with_jitter(Duration pause) {
   thread_local std::minstd_rand random{std::random_device{}()};
@@ -76,6 +70,12 @@ Error cancelled() {
   return make_error(ErrorCode::cancelled, "reading was given up, because this program ends");
 }
 
+// Characters that no line end, and so no field of its own, can be made of.
+bool is_plain(std::string_view text, char first) {
+  return std::ranges::all_of(
+      text, [&](char c) { return c >= first && static_cast<unsigned char>(c) < 0x7F; });
+}
+
 }  // namespace
 
 HttpClient::HttpClient(CurlHandle curl, Address address, HttpOptions options)
@@ -83,12 +83,10 @@ HttpClient::HttpClient(CurlHandle curl, Address address, HttpOptions options)
       address_(std::move(address)),
       place_(address_),
       options_(std::move(options)),
-      end_(real_clock().steady_now() + options_.total) {}
+      end_(std::min(options_.end, real_clock().steady_now() + options_.total)) {}
 
 Result<HttpClient> HttpClient::open(Address address, HttpOptions options) {
-  const bool is_token = std::ranges::all_of(
-      options.bearer_token, [](char c) { return c > ' ' && static_cast<unsigned char>(c) < 0x7F; });
-  if (!is_token) {
+  if (!is_plain(options.bearer_token, '!') || !is_plain(options.secret_field, ' ')) {
     return fail(ErrorCode::invalid_parameter,
                 "the token has characters that no token has, such as spaces or line ends");
   }
@@ -120,6 +118,22 @@ Result<HttpHead> HttpClient::get(const std::vector<std::string>& fields, HttpSin
   }
 }
 
+bool HttpClient::has_secret_for(const Address& place) const {
+  const bool has_secret = !options_.bearer_token.empty() || !options_.secret_field.empty();
+  return has_secret && place.same_origin(address_);
+}
+
+HttpFailure HttpClient::failure_of(const HttpHead& head, const Address& place) const {
+  const bool has_secret = has_secret_for(place);
+  HttpFailure failure{.error = refusal(head.status, place.host, has_secret),
+                      .is_transient = head.status == 429 || head.status >= 500,
+                      .retry_after = head.retry_after};
+  if (options_.explain && place.same_origin(address_)) {
+    if (auto own = options_.explain(head, has_secret)) failure.error = *std::move(own);
+  }
+  return failure;
+}
+
 HttpResult<HttpHead> HttpClient::attempt(const std::vector<std::string>& fields, HttpSink& sink) {
   const bool was_elsewhere = place_.url != address_.url;
   auto answer = follow(fields, sink);
@@ -138,8 +152,7 @@ HttpResult<HttpHead> HttpClient::follow(const std::vector<std::string>& fields, 
       return head;
     }
     if (!is_redirect(head->status)) {
-      const bool has_token = !options_.bearer_token.empty() && place.same_origin(address_);
-      return tl::unexpected(failure_of(*head, place.host, has_token));
+      return tl::unexpected(failure_of(*head, place));
     }
     auto next = redirected(place, head->field("location"));
     if (!next) return tl::unexpected(HttpFailure{.error = std::move(next).error()});
@@ -160,8 +173,11 @@ HttpResult<HttpHead> HttpClient::ask(const Address& place, std::vector<std::stri
                                         place.host, seconds_text(options_.total))});
   }
   fields.emplace_back("Accept-Encoding: identity");
-  if (!options_.bearer_token.empty() && place.same_origin(address_)) {
-    fields.push_back("Authorization: Bearer " + options_.bearer_token);
+  if (has_secret_for(place)) {
+    if (!options_.bearer_token.empty()) {
+      fields.push_back("Authorization: Bearer " + options_.bearer_token);
+    }
+    if (!options_.secret_field.empty()) fields.push_back(options_.secret_field);
   }
   HttpRequest request{.address = place,
                       .fields = std::move(fields),

@@ -4,6 +4,9 @@
 
 #include "sources/curl.h"
 
+#include <functional>
+#include <optional>
+
 namespace berth::sources {
 
 struct HttpRetries {
@@ -16,10 +19,16 @@ struct HttpRetries {
 struct HttpOptions {
   HttpDeadlines deadlines;
   Duration total = std::chrono::minutes(2);  // of all requests of the client, from its opening
+  SteadyTime end = SteadyTime::max();        // nor does any go on beyond it
   HttpRetries retries;
   // Sent to the address's own server only, never where a redirect leads to another; never in a
   // message. Empty: none.
   std::string bearer_token;
+  // A whole field that is as secret and goes to the same server only ("Cookie: a=b"). Empty: none.
+  std::string secret_field;
+  // Says in the words of the address's own server why it gives no file; nothing leaves that to the
+  // client. Not asked about servers that redirects lead to.
+  std::function<std::optional<Error>(const HttpHead&, bool has_secret)> explain;
   Bytes traffic_limit = 64_MiB;  // of all that comes in, failed attempts and heads included
   std::stop_token stop;          // ends a request within about a second
 };
@@ -29,7 +38,8 @@ inline constexpr int kMaxRedirects = 5;
 // Not thread-safe; blocks.
 class HttpClient {
  public:
-  // Does not ask anything yet. Fails with invalid_parameter where the token can not be sent.
+  // Does not ask anything yet. Fails with invalid_parameter where the token, or the secret
+  // field, can not be sent.
   static Result<HttpClient> open(Address address, HttpOptions options);
 
   // A GET with these fields ("Range: bytes=0-9"), its body to `sink`. Gives the heads of answers
@@ -48,6 +58,9 @@ class HttpClient {
  private:
   HttpClient(CurlHandle curl, Address address, HttpOptions options);
 
+  // Whether what is secret may go to `place`, and there is something secret.
+  [[nodiscard]] bool has_secret_for(const Address& place) const;
+  [[nodiscard]] HttpFailure failure_of(const HttpHead& head, const Address& place) const;
   HttpResult<HttpHead> attempt(const std::vector<std::string>& fields, HttpSink& sink);
   HttpResult<HttpHead> follow(const std::vector<std::string>& fields, HttpSink& sink);
   HttpResult<HttpHead> ask(const Address& place, std::vector<std::string> fields, HttpSink& sink);

@@ -127,6 +127,42 @@ TEST(HttpClient, SendsTheTokenToItsOwnServerOnly) {
   EXPECT_EQ(other.seen().front().field("authorization"), "");
 }
 
+TEST(HttpClient, SendsASecretFieldToItsOwnServerOnly) {
+  const TestServer other(serve_file);
+  const TestServer server([&](Peer& peer, const Seen&) { peer.send(redirect(other.url("/m"))); });
+  RangeOptions options = quick();
+  options.http.secret_field = "Cookie: a=s3cret";
+  EXPECT_EQ(text_at(server.url("/m"), options), kFile);
+  EXPECT_EQ(server.seen().front().field("cookie"), "a=s3cret");
+  EXPECT_EQ(other.seen().front().field("cookie"), "");
+  options.http.secret_field = "Cookie: a\r\nHost: b";
+  EXPECT_EQ(error_of(server.url("/m"), options).code, ErrorCode::invalid_parameter);
+}
+
+TEST(HttpClient, LeavesTheWordsOfARefusalToWhoKnowsTheServer) {
+  const TestServer other([](Peer& peer, const Seen&) { peer.send(status_answer("403 No")); });
+  const TestServer server([&](Peer& peer, const Seen& request) {
+    peer.send(request.target == "/m" ? status_answer("403 No", "X-Why: terms\r\n")
+                                     : redirect(other.url("/m")));
+  });
+  RangeOptions options = quick();
+  options.http.explain = [](const HttpHead& head, bool has_secret) {
+    return make_error(ErrorCode::permission_denied, "why: {} {}", head.field("x-why"), has_secret);
+  };
+  EXPECT_THAT(error_of(server.url("/m"), options).message, HasSubstr("why: terms false"));
+  EXPECT_THAT(error_of(server.url("/elsewhere"), options).message, Not(HasSubstr("why")));
+  options.http.explain = [](const HttpHead&, bool) { return std::optional<Error>(); };
+  EXPECT_THAT(error_of(server.url("/m"), options).message, HasSubstr("does not allow it"));
+}
+
+TEST(HttpClient, AsksNothingAfterItsEnd) {
+  const TestServer server(serve_file);
+  RangeOptions options = quick();
+  options.http.end = real_clock().steady_now();
+  EXPECT_EQ(error_of(server.url("/m"), options).code, ErrorCode::timeout);
+  EXPECT_TRUE(server.seen().empty());
+}
+
 TEST(HttpClient, RefusesATokenThatIsNone) {
   for (const auto* token : {"a b", "a\r\nHost: b", "\xC3\xA4"}) {
     RangeOptions options;

@@ -3,24 +3,12 @@
 #include "base/ids.h"
 #include "base/regular_file.h"
 #include "sources/address.h"
+#include "sources/hub/name.h"
 
 #include <algorithm>
-#include <array>
 
 namespace berth::sources {
 namespace {
-
-struct Hub {
-  std::string_view scheme;
-  std::string_view name;
-};
-constexpr std::array kHubs = std::to_array<Hub>({
-    {"hf:", "Hugging Face"},
-    {"huggingface:", "Hugging Face"},
-    {"ms:", "ModelScope"},
-    {"modelscope:", "ModelScope"},
-    {"ollama:", "Ollama"},
-});
 
 template <class... Args>
 tl::unexpected<Error> refuse(fmt::format_string<Args...> format, Args&&... args) {
@@ -76,12 +64,12 @@ Result<std::filesystem::path> normalise_source(std::string_view text,
                            "not served yet; download it and give its local path")
                     .with_field("source"));
   }
-  for (const Hub& hub : kHubs) {
-    if (!text.starts_with(hub.scheme)) continue;
+  if (is_hub_name(text)) {
+    BERTH_TRY(const auto name, parse_hub_name(text));
     return fail(make_error(ErrorCode::unsupported,
-                           "source: {} sources ({}…) are not served by this version; download the "
-                           "model and give its local path",
-                           hub.name, hub.scheme)
+                           "source: a model on {} can be inspected (berth inspect {}), but not "
+                           "served yet; download it and give its local path",
+                           title_of(name.hub), to_text(name))
                     .with_field("source"));
   }
   std::string path(text);

@@ -14,8 +14,8 @@ namespace berth::sources {
 // The absolute, lexically normal path that `text` names: a path (relative ones are taken from
 // `cwd`, which must be absolute) or a `file:` URL ("file:/m/a.gguf", "file:///m/a.gguf",
 // "file://localhost/…", with %XX escapes). Does not look at the disk; `~` is not expanded.
-// Fails with invalid_parameter (field "source"), or unsupported for hubs (`hf:`, `ms:`, `ollama:`)
-// and web addresses, which are for looking at only (remote_profile.h).
+// Fails with invalid_parameter (field "source"), or unsupported for models on hubs (hub/name.h) and
+// at web addresses, which are for looking at only (remote_profile.h).
 Result<std::filesystem::path> normalise_source(std::string_view text,
                                                const std::filesystem::path& cwd);
 

@@ -33,8 +33,8 @@ TEST(NormaliseSource, MakesPathsAbsolute) {
 }
 
 TEST(NormaliseSource, SaysThatHubsComeLater) {
-  for (const char* text : {"hf:org/model", "ms:org/model", "ollama:llama3", "https://x/y.gguf",
-                           "HTTP://x/y.gguf?sign=secret"}) {
+  for (const char* text : {"hf:org/model", "hf.co/org/model:Q4_K_M", "ms:org/model",
+                           "ollama:llama3", "https://x/y.gguf", "HTTP://x/y.gguf?sign=secret"}) {
     const auto path = normalise_source(text, "/");
     ASSERT_FALSE(path) << text;
     EXPECT_EQ(path.error().code, ErrorCode::unsupported) << text;
@@ -46,8 +46,8 @@ TEST(NormaliseSource, SaysThatHubsComeLater) {
 
 TEST(NormaliseSource, RefusesWhatIsNoPath) {
   using namespace std::string_view_literals;
-  for (const auto text : {""sv, "file:"sv, "a\0b"sv, "file:%00"sv, "file:a%2"sv, "file:a%zz"sv,
-                          "file://other/a"sv, "~"sv, "~/a.gguf"sv}) {
+  for (const auto text : {""sv, "hf:model"sv, "ollama:"sv, "file:"sv, "a\0b"sv, "file:%00"sv,
+                          "file:a%2"sv, "file:a%zz"sv, "file://other/a"sv, "~"sv, "~/a.gguf"sv}) {
     const auto path = normalise_source(text, "/");
     ASSERT_FALSE(path) << text;
     EXPECT_EQ(path.error().code, ErrorCode::invalid_parameter) << text;

@@ -1,12 +1,33 @@
-// profile_url: what a model at an http(s) address is, from its header alone.
+// What a model that is on no machine of the cluster is, from headers alone: at an http(s) address,
+// or on a hub.
 #pragma once
 
 #include "model/profile.h"
+#include "sources/hub/choice.h"
 #include "sources/range_reader.h"
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace berth::sources {
+
+// Whether `text` is meant as an address or as the name of a model on a hub.
+bool is_remote(std::string_view text);
+
+// The address or the hub's name as everybody understands it. Fails as parse_address and
+// parse_hub_name.
+Result<std::string> normalise_remote(std::string_view text);
+
+struct RemoteModel {
+  model::ModelProfile profile;      // its files are addresses
+  std::optional<HubChoice> choice;  // on a hub: which of the repository's files these are
+};
+
+// Profiles what is there; nothing is downloaded. For a hub the settings are those of the
+// environment (hub/settings.h), with the client's options from `options`. Blocking; thread-safe.
+// Errors: as profile_url and profile_hub.
+Result<RemoteModel> profile_remote(std::string_view text, const RangeOptions& options = {});
 
 // Profiles the GGUF file at `url`; tensor data is not read, but for what shares a block with the
 // header's end. The profile's file is the address. Blocking; thread-safe.

@@ -75,6 +75,18 @@ TEST_F(RemoteProfile, OfABrokenFileNamesAddressAndField) {
                                            Not(HasSubstr("sec"))));
 }
 
+TEST(RemoteModel, IsAnAddressOrANameOnAHub) {
+  for (const auto* text : {"https://h/m.gguf", "hf:o/m", "hf.co/o/m", "ms:o/m", "ollama:m"}) {
+    EXPECT_TRUE(is_remote(text)) << text;
+  }
+  for (const auto* text : {"./hf.co/o/m", "/m.gguf", "file:/m.gguf", "m", ""}) {
+    EXPECT_FALSE(is_remote(text)) << text;
+  }
+  EXPECT_EQ(normalise_remote("huggingface.co/o/m:q8_0").value(), "hf:o/m:q8_0");
+  EXPECT_EQ(normalise_remote("HTTP://H/m.gguf").value(), "http://H/m.gguf");
+  EXPECT_EQ(normalise_remote("hf:m").error().field, "source");
+}
+
 // 400 layers of 250 tensors, tokens with types, and 2 GiB of weights that nobody reads.
 GgufBuilder huge_model(std::uint64_t tokens) {
   GgufBuilder builder;

@@ -1,0 +1,21 @@
+// profile_hub: what a model on a hub is, from headers alone; nothing is downloaded.
+#pragma once
+
+#include "model/profile.h"
+#include "sources/hub/choice.h"
+#include "sources/hub/settings.h"
+
+namespace berth::sources {
+
+struct HubModel {
+  HubChoice choice;
+  model::ModelProfile profile;  // its files are addresses
+};
+
+// Lists the repository, chooses the files and reads their headers. Blocking; thread-safe. All of
+// it ends by `settings.http.total`.
+//
+// Errors: as list_repository, choose_files, open_repository and formats::profile_files.
+Result<HubModel> profile_hub(const HubName& name, const HubSettings& settings);
+
+}  // namespace berth::sources
