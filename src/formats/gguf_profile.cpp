@@ -170,6 +170,17 @@ Result<std::uint32_t> embedding_parts_of(const Hyperparameters& keys) {
   return 1 + more;
 }
 
+// Layers that only predict ahead are not loaded (llama.cpp: load_mtp, which needs --spec-type).
+Result<void> leave_out_predictors(const Hyperparameters& keys, model::ModelProfile& profile) {
+  BERTH_TRY(const auto ahead, keys.number("nextn_predict_layers"));
+  auto& layers = profile.weights.layers;
+  for (std::size_t i = layers.size() - std::min<std::size_t>(ahead, layers.size());
+       i < layers.size(); ++i) {
+    layers[i] = {};
+  }
+  return {};
+}
+
 // What a projector or adapter says beyond what every file does.
 Result<void> add_companion(const GgufPart& part, model::ModelProfile& profile) {
   if (profile.architecture == "adapter") {
@@ -199,6 +210,10 @@ Result<void> add_text_model(const std::vector<GgufPart>& parts, const Hyperparam
   BERTH_TRY(profile.embedding_parts, embedding_parts_of(keys));
   BERTH_TRY(const auto feed_forward, keys.per_layer("feed_forward_length", profile.layer_count));
   if (!feed_forward.empty()) profile.feed_forward_length = std::ranges::max(feed_forward);
+  BERTH_TRY(const auto experts, keys.per_layer("expert_feed_forward_length", profile.layer_count));
+  if (!experts.empty()) {
+    profile.feed_forward_length = std::max(profile.feed_forward_length, std::ranges::max(experts));
+  }
   BERTH_TRY(profile.experts, keys.number("expert_count"));
   BERTH_TRY(profile.experts_used, keys.number("expert_used_count"));
   BERTH_TRY(profile.vocabulary, vocabulary_of(parts, keys));
@@ -242,6 +257,7 @@ Result<model::ModelProfile> profile_of(const std::vector<GgufPart>& parts) {
     profile.outputs = {model::Modality::text};
   }
   BERTH_CHECK(add_tensors(parts, profile));
+  BERTH_CHECK(leave_out_predictors(Hyperparameters(metadata, profile.architecture), profile));
   return profile;
 }
 

@@ -155,6 +155,21 @@ TEST(GgufProfile, LayersThatShareACacheKeepNone) {
   EXPECT_THAT(model->attention.kv_heads, ElementsAre(8, 0, 0, 0));
 }
 
+TEST(GgufProfile, LayersThatOnlyPredictAheadAreNotLoaded) {
+  auto builder = bare("glm4moe", 2);
+  builder.u32("glm4moe.nextn_predict_layers", 1)
+      .u32("glm4moe.feed_forward_length", 128)
+      .u32("glm4moe.expert_feed_forward_length", 256)
+      .tensor("blk.0.attn_q.weight", {128, 128})
+      .tensor("blk.1.attn_q.weight", {128, 128});
+  const auto model = profile(builder);
+  ASSERT_TRUE(model) << model.error().to_string();
+  EXPECT_GT(model->weights.layers[0], 0_B);
+  EXPECT_EQ(model->weights.layers[1], 0_B);
+  EXPECT_EQ(model->attention.kv_heads[1], 0U);
+  EXPECT_EQ(model->feed_forward_length, 256U);
+}
+
 TEST(GgufProfile, HybridModelsKeepStateInsteadOfKv) {
   GgufBuilder builder;
   builder.string("general.architecture", "jamba")
