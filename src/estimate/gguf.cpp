@@ -59,27 +59,37 @@ class Buffers {
       : profile_(profile), options_(options), compute_(compute) {}
 
   // What is split over several devices, or between them and the host, is measured by one example:
-  // another split may need as much as the other example.
-  Bytes of_device(bool one_of_many, bool has_all) {
+  // another split may need as much as the other example. Logits are computed where the output
+  // layer lies.
+  Bytes of_device(bool one_of_many, bool has_all, bool has_output) {
     using enum model::ComputeRole;
-    if (!one_of_many && has_all) return of(device_whole);
-    const Bytes many = one_of_many ? of(device_of_many) : of(device_whole);
-    return has_all ? many : std::max(many, of(device_partly));
+    // Inputs are pipelined only where devices have all layers (llama_context).
+    const auto role = one_of_many && has_all ? device_of_many : device_whole;
+    const Bytes size = of(role, has_output);
+    return has_all && !may_copy(role) ? size : std::max(size, of(device_partly, has_output));
   }
   Bytes of_host(std::size_t devices, bool they_have_all) {
     using enum model::ComputeRole;
-    if (devices == 0) return of(cpu_alone);
-    if (!they_have_all) return of(host_partly);
-    return of(devices == 1 ? host_whole : host_of_many);
+    if (devices == 0) return of(cpu_alone, true);
+    if (!they_have_all) return of(host_partly, false);
+    const auto role = devices == 1 ? host_whole : host_of_many;
+    const Bytes size = of(role, false);
+    return may_copy(role) ? std::max(size, of(host_partly, false)) : size;
   }
   [[nodiscard]] bool all_measured() const { return all_measured_; }
 
  private:
-  Bytes of(model::ComputeRole role) {
-    const Bytes bound = compute_bound(profile_, options_, role);
+  // Whether layers of a device may yet lie on the host; what is measured has that in it.
+  bool may_copy(model::ComputeRole role) const {
+    return options_.layers_may_stay_on_host && measured(compute_, role, options_) == nullptr;
+  }
+  Bytes of(model::ComputeRole role, bool has_output) {
     const auto* figure = measured(compute_, role, options_);
-    if (figure == nullptr) all_measured_ = false;
-    return figure == nullptr ? bound : figure->size;
+    if (figure != nullptr) return figure->size;
+    all_measured_ = false;
+    auto own = options_;
+    own.outputs_for_all_tokens = options_.outputs_for_all_tokens && has_output;
+    return compute_bound(profile_, own, role);
   }
 
   const model::ModelProfile& profile_;
@@ -193,7 +203,8 @@ Result<model::Claim> gguf_claim(const model::ModelProfile& profile, const GgufOp
     model::DeviceClaim device{.device = share.device};
     take(device, share.layers, false);
     if (share.layers != 0) {
-      device.compute = buffers.of_device(used > 1, first == 0);
+      // `next` is the layer after its last; the one after all is the output.
+      device.compute = buffers.of_device(used > 1, first == 0, next > layers);
       device.runtime = device_runtime();
     }
     claim.devices.push_back(std::move(device));

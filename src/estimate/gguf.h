@@ -36,6 +36,7 @@ struct GgufOptions {
   bool flash_attention = true;
   bool full_window_cache = false;        // --swa-full
   bool cache_on_devices = true;          // --kv-offload
+  bool batches_on_devices = true;        // --op-offload: of the host's layers
   bool outputs_for_all_tokens = false;   // --embeddings
   bool layers_may_stay_on_host = false;  // --override-tensor and its kin: counted on both sides
   std::uint32_t checkpoints = 0;         // a slot, of the window layers' cache

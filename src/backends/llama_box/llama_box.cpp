@@ -74,6 +74,7 @@ Settings settings_of(const model::ModelProfile& profile, const ParsedParameters&
       .flash_attention = text_of(parameters, "--flash-attn", "auto") != "off",
       .full_window_cache = has(parameters, "--swa-full"),
       .cache_on_devices = !has(parameters, "--no-kv-offload"),
+      .batches_on_devices = !has(parameters, "--no-op-offload"),
       .outputs_for_all_tokens = reads_at_once(profile),
       .layers_may_stay_on_host = has(parameters, "--override-tensor") ||
                                  has(parameters, "--cpu-moe") || has(parameters, "--n-cpu-moe") ||
