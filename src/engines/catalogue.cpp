@@ -95,10 +95,17 @@ Result<Catalogue> load_catalogue(const fs::path& data_dir) {
 }
 
 std::string recipe_digest(const CatalogueEntry& entry) {
+  // Only what decides about the installation: a new word in a descriptor makes no pack outdated.
   json::object all;
-  all["pack"] = to_json(entry.pack);
-  if (entry.install) all["install"] = to_json(*entry.install);
+  all["name"] = entry.pack.name;
+  all["version"] = entry.pack.version;
   all["files"] = to_json(entry.files);
+  if (entry.install && !entry.install->finish.empty()) {
+    all["finish"] = to_json(entry.install->finish);
+  }
+  if (entry.install && entry.install->compile) {
+    all["environment"] = to_json(entry.install->compile->environment);
+  }
   return sha256_hex(to_text(all));
 }
 

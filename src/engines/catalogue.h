@@ -84,8 +84,8 @@ struct Catalogue {
 // descriptor and on a name that is used twice (already_exists).
 Result<Catalogue> load_catalogue(const std::filesystem::path& data_dir);
 
-// Stands for all that an installation is made of (descriptor, lock, files): the same digest, the
-// same pack. Lower-case hexadecimal.
+// Stands for all that an installation is made of (version, lock files, files, how it is compiled):
+// the same digest, the same pack. Lower-case hexadecimal.
 std::string recipe_digest(const CatalogueEntry& entry);
 
 // "linux/amd64", as descriptors name this machine.

@@ -106,6 +106,8 @@ PackStatus status_of_installation(const fs::path& folder, const CatalogueEntry& 
     status.outdated = true;
     warnings.push_back(fmt::format("the engine pack {} {} was installed by another Berth; {}",
                                    entry.pack.name, entry.pack.version, again));
+  } else {
+    status.pack = entry.pack;  // the same installation, in the words of this version
   }
   return status;
 }

@@ -141,6 +141,7 @@ TEST_F(Finder, OrdersByPreference) {
       .pack = {.name = "z-mine", .kind = PackKind::path, .program = {(bin() / "mine").string()}}};
   const auto found = find({wheel_entry("a-available"), installed, system_entry(), mine});
   std::vector<std::string> names;
+  names.reserve(found.packs.size());
   for (const auto& status : found.packs) names.push_back(status.pack.name);
   EXPECT_THAT(names, ElementsAre("z-mine", "llama-server", "b-installed", "a-available"));
 }

@@ -34,7 +34,9 @@ std::optional<model::PackStatus> current(const fs::path& folder, const Catalogue
       !fs::exists(pack_python(folder), error)) {
     return std::nullopt;
   }
-  return installed_status(*manifest, folder);
+  auto status = installed_status(*manifest, folder);
+  status.pack = entry.pack;
+  return status;
 }
 
 Result<void> remove_all_of(const fs::path& folder) {

@@ -269,8 +269,9 @@ TEST_F(InstallerTest, StopsWhenItIsCancelledAndLeavesNothing) {
 
 TEST_F(InstallerTest, InstallsOnceHoweverManyAsk) {
   std::atomic<int> installations = 0;
-  std::vector<std::thread> threads;
   std::vector<testing::FakeCommands> commands(4);
+  std::vector<std::thread> threads;
+  threads.reserve(commands.size());
   auto patient = options();
   patient.lock_timeout = std::chrono::minutes(1);
   for (auto& mine : commands) {

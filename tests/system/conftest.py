@@ -10,7 +10,7 @@ from typing import Callable, Iterator
 import openai
 import pytest
 
-from harness import BERTH, CACHE, COMPILED_PACKS, PACK_DEADLINE, ROOT, Berth, running
+from harness import BERTH, CACHE, COMPILED_PACKS, PACK_DEADLINE, ROOT, Berth, eventually, running
 
 ROUND_DEADLINE = 120.0  # of each repetition of a random fault
 TEST_DEADLINE = 300.0  # of one test, for whatever has no deadline of its own
@@ -60,6 +60,10 @@ def tiny_vision_folder() -> Path:
 def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Berth]:
     """The server that the tests share. A test leaves it as it found it."""
     with running(tmp_path_factory.mktemp("shared")) as server:
+        eventually("the worker tells of its packs", lambda: server.api("GET", "/api/v1/engines")[
+            "items"], 30)
+        # One that an earlier version has installed is renewed.
+        server.cli("engines", "install", "xllamacpp", timeout=PACK_DEADLINE)
         yield server
 
 

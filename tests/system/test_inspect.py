@@ -51,7 +51,8 @@ def test_without_a_server_the_file_is_read_here(nobody: Berth, tiny_file: Path):
 
 
 def worker_of(berth: Berth) -> str:
-    return berth.api("GET", "/api/v1/workers")["items"][0]["name"]
+    return eventually("a worker has joined", lambda: berth.api("GET", "/api/v1/workers")["items"]
+                      )[0]["name"]
 
 
 def test_with_a_server_a_worker_reads_the_file(berth: Berth, nobody: Berth, tiny_file: Path):
