@@ -171,7 +171,8 @@ std::string to_text(const Answer& answer) {
 
 // A file that lies about its tables must not take the machine's memory.
 void bound_memory() {
-  constexpr rlim_t kMost = rlim_t{8} << 30;  // bytes; a vocabulary of 262,144 tokens takes 200 MiB
+  constexpr rlim_t kMost = rlim_t{8}
+                           << 30;  // bytes; with a vocabulary of 262,144 tokens it takes 65 MiB
   const rlimit data{kMost, kMost};
   const rlimit core{0, 0};
   setrlimit(RLIMIT_DATA, &data);
