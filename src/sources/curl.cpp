@@ -13,6 +13,7 @@ namespace berth::sources {
 namespace {
 
 constexpr std::size_t kLongestHead = 64 << 10;
+constexpr long kBuffer = 64 << 10;  // a sink gets at most this at once
 constexpr std::size_t kLongestQuote = 200;
 // Of a body that nobody wants, this much is read so that the connection can be used again.
 constexpr std::size_t kLongestDropped = 64 << 10;
@@ -190,6 +191,7 @@ void set_up(const Easy& easy, const HttpRequest& request, Transfer& transfer, cu
   easy.set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
   easy.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   easy.set(CURLOPT_NOSIGNAL, 1L);  // there are other threads
+  easy.set(CURLOPT_BUFFERSIZE, kBuffer);
   easy.set(CURLOPT_USERAGENT, "berth");
   easy.set(CURLOPT_HTTPHEADER, fields);
   easy.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.deadlines.connect.count()));

@@ -52,20 +52,6 @@ Error refusal(int status, const std::string& host, bool has_token) {
   }
 }
 
-// Half of `pause` to all of it, so that many clients do not come back at once.
-Duration with_jitter(Duration pause) {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  std::uniform_int_distribution<Duration::rep> part(pause.count() / 2, pause.count());
-  return Duration(part(random));
-}
-
-void wait(Duration pause, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any nobody;
-  std::unique_lock lock(mutex);
-  nobody.wait_for(lock, stop, pause, [] { return false; });
-}
-
 Error cancelled() {
   return make_error(ErrorCode::cancelled, "reading was given up, because this program ends");
 }
@@ -77,6 +63,19 @@ bool is_plain(std::string_view text, char first) {
 }
 
 }  // namespace
+
+Duration with_jitter(Duration pause) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  std::uniform_int_distribution<Duration::rep> part(pause.count() / 2, pause.count());
+  return Duration(part(random));
+}
+
+void wait_for(Duration pause, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any nobody;
+  std::unique_lock lock(mutex);
+  nobody.wait_for(lock, stop, pause, [] { return false; });
+}
 
 HttpClient::HttpClient(CurlHandle curl, Address address, HttpOptions options)
     : curl_(std::move(curl)),
@@ -98,7 +97,7 @@ Result<HttpHead> HttpClient::get(const std::vector<std::string>& fields, HttpSin
   const HttpRetries& retries = options_.retries;
   Duration pause = retries.first_pause;
   for (int retry = 0;; ++retry) {
-    auto answer = attempt(fields, sink);
+    auto answer = get_once(fields, sink);
     if (answer) return std::move(*answer);
     HttpFailure failure = std::move(answer).error();
     if (failure.retry_after > retries.longest_pause) {
@@ -113,7 +112,7 @@ Result<HttpHead> HttpClient::get(const std::vector<std::string>& fields, HttpSin
       if (retry > 0) failure.error.message += fmt::format(" (after {} attempts)", retry + 1);
       return fail(std::move(failure.error));
     }
-    wait(next, options_.stop);
+    wait_for(next, options_.stop);
     pause *= 2;
   }
 }
@@ -134,7 +133,7 @@ HttpFailure HttpClient::failure_of(const HttpHead& head, const Address& place) c
   return failure;
 }
 
-HttpResult<HttpHead> HttpClient::attempt(const std::vector<std::string>& fields, HttpSink& sink) {
+HttpResult<HttpHead> HttpClient::get_once(const std::vector<std::string>& fields, HttpSink& sink) {
   const bool was_elsewhere = place_.url != address_.url;
   auto answer = follow(fields, sink);
   if (answer || !was_elsewhere || !may_have_expired(answer.error().error.code)) return answer;

@@ -50,6 +50,9 @@ class HttpClient {
   // tried again first. No message holds the address's query or the token.
   Result<HttpHead> get(const std::vector<std::string>& fields, HttpSink& sink);
 
+  // `get` without its retries, for callers who have a patience of their own.
+  HttpResult<HttpHead> get_once(const std::vector<std::string>& fields, HttpSink& sink);
+
   // The server that answered last.
   [[nodiscard]] const std::string& host() const { return place_.host; }
   [[nodiscard]] Bytes traffic() const { return curl_.received(); }
@@ -61,7 +64,6 @@ class HttpClient {
   // Whether what is secret may go to `place`, and there is something secret.
   [[nodiscard]] bool has_secret_for(const Address& place) const;
   [[nodiscard]] HttpFailure failure_of(const HttpHead& head, const Address& place) const;
-  HttpResult<HttpHead> attempt(const std::vector<std::string>& fields, HttpSink& sink);
   HttpResult<HttpHead> follow(const std::vector<std::string>& fields, HttpSink& sink);
   HttpResult<HttpHead> ask(const Address& place, std::vector<std::string> fields, HttpSink& sink);
 
@@ -71,5 +73,11 @@ class HttpClient {
   HttpOptions options_;
   SteadyTime end_;
 };
+
+// Half of `pause` to all of it, so that many clients do not come back at once.
+Duration with_jitter(Duration pause);
+
+// Blocks for `pause`, or until stopped.
+void wait_for(Duration pause, const std::stop_token& stop);
 
 }  // namespace berth::sources

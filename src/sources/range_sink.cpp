@@ -61,18 +61,54 @@ Error changed_meanwhile(std::string_view host) {
                     "the file at {} changed while it was being read; try again", host);
 }
 
+Result<void> check_encoding(const HttpHead& head) {
+  const std::string_view encoding = head.field("content-encoding");
+  if (encoding.empty() || encoding == "identity") return {};
+  return fail(ErrorCode::unsupported,
+              "{} sends the file with the encoding \"{}\", though it was asked for as it is",
+              head.host, quoted(encoding));
+}
+
+FileVersion version_in(const HttpHead& head) {
+  return {.size = 0,
+          .etag = std::string(head.field("etag")),
+          .modified = std::string(head.field("last-modified"))};
+}
+
+Result<ContentRange> content_range_of(const HttpHead& head) {
+  const std::string_view text = head.field("content-range");
+  if (const auto sent = parse_content_range(text)) return *sent;
+  return fail(ErrorCode::corrupt,
+              "{} sends a part of the file without saying which of how many bytes "
+              "(Content-Range: \"{}\")",
+              head.host, quoted(text));
+}
+
+Result<std::uint64_t> check_range(const HttpHead& head, const ContentRange& sent,
+                                  ByteRange wanted) {
+  const std::uint64_t last = std::min(wanted.last, sent.size - 1);
+  if (sent.range.first != wanted.first || sent.range.last != last) {
+    return fail(ErrorCode::corrupt, "{} was asked for the bytes {} to {} and sends {} to {}",
+                head.host, wanted.first, last, sent.range.first, sent.range.last);
+  }
+  const std::uint64_t expected = last - wanted.first + 1;
+  const std::string_view length = head.field("content-length");
+  if (!length.empty() && parse_number(length) != expected) {
+    return fail(ErrorCode::corrupt, "{} announces {} bytes and a Content-Length of \"{}\"",
+                head.host, expected, quoted(length));
+  }
+  return expected;
+}
+
+std::optional<std::uint64_t> content_length_of(const HttpHead& head) {
+  return parse_number(head.field("content-length"));
+}
+
 Result<void> RangeSink::begin(const HttpHead& head) {
   bytes_.clear();
   host_ = head.host;
-  const std::string_view encoding = head.field("content-encoding");
-  if (!encoding.empty() && encoding != "identity") {
-    return fail(ErrorCode::unsupported,
-                "{} sends the file with the encoding \"{}\", though it was asked for as it is",
-                host_, quoted(encoding));
-  }
-  version_ = {.size = 0,
-              .etag = std::string(head.field("etag")),
-              .modified = std::string(head.field("last-modified"))};
+  BERTH_CHECK(check_encoding(head));
+  version_ = version_in(head);
   if (head.status == 206) return check_part(head);
   if (head.status == 200) return check_whole(head);
   return fail(ErrorCode::corrupt, "{} answers with HTTP {} to a request for a part of a file",
@@ -80,32 +116,15 @@ Result<void> RangeSink::begin(const HttpHead& head) {
 }
 
 Result<void> RangeSink::check_part(const HttpHead& head) {
-  const std::string_view text = head.field("content-range");
-  const auto sent = parse_content_range(text);
-  if (!sent) {
-    return fail(ErrorCode::corrupt,
-                "{} sends a part of the file without saying which of how many bytes "
-                "(Content-Range: \"{}\")",
-                host_, quoted(text));
-  }
-  version_.size = sent->size;
+  BERTH_TRY(const auto sent, content_range_of(head));
+  version_.size = sent.size;
   BERTH_CHECK(check_version());
-  const std::uint64_t last = std::min(wanted_.last, sent->size - 1);
-  if (sent->range.first != wanted_.first || sent->range.last != last) {
-    return fail(ErrorCode::corrupt, "{} was asked for the bytes {} to {} and sends {} to {}", host_,
-                wanted_.first, last, sent->range.first, sent->range.last);
-  }
-  expected_ = last - wanted_.first + 1;
-  const std::string_view length = head.field("content-length");
-  if (!length.empty() && parse_number(length) != expected_) {
-    return fail(ErrorCode::corrupt, "{} announces {} bytes and a Content-Length of \"{}\"", host_,
-                expected_, quoted(length));
-  }
+  BERTH_TRY(expected_, check_range(head, sent, wanted_));
   return {};
 }
 
 Result<void> RangeSink::check_whole(const HttpHead& head) {
-  const auto length = parse_number(head.field("content-length"));
+  const auto length = content_length_of(head);
   version_.size = length.value_or(0);
   // A changed file is sent as a whole, that is what If-Range means.
   if (known_) BERTH_CHECK(check_version());

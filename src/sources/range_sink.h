@@ -41,6 +41,18 @@ std::optional<ContentRange> parse_content_range(std::string_view text);
 // The size in "bytes */1000", which goes with status 416.
 std::optional<std::uint64_t> parse_unsatisfied_range(std::string_view text);
 
+// What heads say, or the corrupt (unsupported for an encoding) that they are.
+Result<void> check_encoding(const HttpHead& head);
+// The ETag and the date; the size is left at 0.
+FileVersion version_in(const HttpHead& head);
+// The Content-Range of an answer 206.
+Result<ContentRange> content_range_of(const HttpHead& head);
+// Whether `sent`, and the Content-Length beside it, is what was asked for, cut to the file. Gives
+// the number of bytes that follow.
+Result<std::uint64_t> check_range(const HttpHead& head, const ContentRange& sent, ByteRange wanted);
+// Nothing where it is not said, or no number.
+std::optional<std::uint64_t> content_length_of(const HttpHead& head);
+
 // Files of up to this size may come as a whole, from servers that know no ranges.
 inline constexpr Bytes kLargestWhole = 1_MiB;
 
