@@ -277,6 +277,7 @@ TEST_F(Download, DownloadsOnceHoweverManyAsk) {
   std::vector<Result<Downloaded>> results(2);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(results.size());
     for (auto& result : results) {
       threads.emplace_back([&] { result = download(request_of(server, file), options); });
     }

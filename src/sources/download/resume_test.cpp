@@ -10,7 +10,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using ::testing::AllOf;
-using testing::asked_range;
 using testing::file_of;
 using ::testing::HasSubstr;
 using testing::kChunk;
