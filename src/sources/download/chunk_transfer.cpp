@@ -78,10 +78,10 @@ Result<Hindrance> ChunkTransfer::run() {
   auto hashed = wait_and_hash(threads, hash ? &*hash : nullptr);
   stop_.request_stop();
   threads.clear();
+  if (!hashed) return fail(std::move(hashed).error());  // which stopped the connections
   const Lock lock(mutex_);
   if (hindrance_ != Hindrance::none) return hindrance_;
   if (error_) return fail(*error_);
-  if (!hashed) return fail(std::move(hashed).error());
   if (hash) digest_ = hash->finish();
   return Hindrance::none;
 }
@@ -176,10 +176,7 @@ Result<void> ChunkTransfer::fetch(HttpClient& client, std::size_t index) {
     }
     PartSink sink(range, request_.size.count, by_range_, hooks_);
     auto head = client.get_once(fields, sink);
-    if (head && (head->status == 412 || head->status == 416)) {
-      end_with(Hindrance::changed);
-      return {};
-    }
+    if (head && (head->status == 412 || head->status == 416)) return judge_refusal(*head, range);
     if (head) break;
     if (sink.hindrance() != Hindrance::none) {
       end_with(sink.hindrance());
@@ -199,6 +196,20 @@ Result<void> ChunkTransfer::fetch(HttpClient& client, std::size_t index) {
     pause = std::min(pause * 2, retries.longest_pause);
   }
   return finish(index);
+}
+
+Result<void> ChunkTransfer::judge_refusal(const HttpHead& head, ByteRange range) {
+  {
+    const Lock lock(mutex_);
+    if (!version_) {
+      return fail(ErrorCode::conflict,
+                  "{} has no byte {} of the file at {}, which should have {} (HTTP {}): it is "
+                  "another file now; look at the model again",
+                  head.host, range.first, request_.address.shown, request_.size.count, head.status);
+    }
+  }
+  end_with(Hindrance::changed);
+  return {};
 }
 
 Result<void> ChunkTransfer::check_patience(HttpFailure& failure, Duration pause, int attempts) {

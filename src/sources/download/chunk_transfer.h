@@ -48,6 +48,8 @@ class ChunkTransfer {
   Result<void> finish(std::size_t index);
   Result<Hindrance> agree(const FileVersion& version, const HttpHead& head);
   Result<void> take(std::uint64_t offset, std::span<const std::byte> bytes);
+  // An answer 412 or 416.
+  Result<void> judge_refusal(const HttpHead& head, ByteRange range);
   Result<void> check_patience(HttpFailure& failure, Duration pause, int attempts);
   void end_with(Error error);
   void end_with(Hindrance hindrance);

@@ -200,6 +200,16 @@ TEST_F(Download, RefusesLyingLengths) {
   }
 }
 
+TEST_F(Download, RefusesAFileThatIsShorterThanItsFirstChunk) {
+  const TestServer server([&](Peer& peer, const Seen&) {
+    peer.send(status_answer("416 Range Not Satisfiable", "Content-Range: bytes */0\r\n"));
+  });
+  const auto done = download(request_of(server, file_of(4 * kChunk.count)), quick());
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::conflict);
+  EXPECT_THAT(done.error().message, HasSubstr("no byte 0"));
+}
+
 TEST_F(Download, RefusesMoreBytesThanThereAre) {
   const std::string file = file_of(1000);
   const TestServer server([&](Peer& peer, const Seen&) {
