@@ -1,5 +1,5 @@
 // The parts of a split GGUF model: found by their names, checked by their headers (llama.cpp,
-// tools/gguf-split: split.no, split.count, split.tensors.count). Internal to formats.
+// tools/gguf-split: split.no, split.count, split.tensors.count).
 #pragma once
 
 #include "formats/file_set.h"

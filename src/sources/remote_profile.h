@@ -30,10 +30,11 @@ struct RemoteModel {
 Result<RemoteModel> profile_remote(std::string_view text, const RangeOptions& options = {});
 
 // Profiles the GGUF file at `url`; tensor data is not read, but for what shares a block with the
-// header's end. The profile's file is the address. Blocking; thread-safe.
+// header's end. Where it is one part of several, the others are read beside it, by their names. The
+// profile's files are the addresses. Blocking; thread-safe.
 //
-// Errors: as open_url and formats::read_gguf, beginning with the address less its query;
-// unsupported for one part of several.
+// Errors: as open_url, formats::read_gguf and read_parts, beginning with the address less its
+// query; unsupported for one part of several at an address with a query.
 Result<model::ModelProfile> profile_url(std::string_view url, const RangeOptions& options = {});
 
 }  // namespace berth::sources

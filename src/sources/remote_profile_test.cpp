@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <ctime>
+#include <map>
 
 #include <gmock/gmock.h>
 
@@ -63,6 +64,46 @@ TEST_F(RemoteProfile, OfOnePartOfSeveralIsRefused) {
   EXPECT_EQ(found.error().code, ErrorCode::unsupported);
   EXPECT_THAT(found.error().message, AllOf(HasSubstr("3 parts"), HasSubstr("m-00001-of-00003.gguf"),
                                            Not(HasSubstr("secret"))));
+}
+
+// Three parts, of which the later ones have no metadata of the model, as gguf-split makes them.
+class RemoteParts : public ::testing::Test {
+ protected:
+  RemoteParts() {
+    for (std::uint16_t number = 0; number < 3; ++number) {
+      GgufBuilder part = number == 0 ? formats::small_model() : GgufBuilder();
+      if (number != 0) part.tensor(fmt::format("extra_{}.weight", number), {32, 32});
+      part.u16("split.no", number).u16("split.count", 3);
+      files_[fmt::format("/f/m-{:05}-of-00003.gguf", number + 1)] = text_of(part.build());
+    }
+  }
+
+  std::map<std::string, std::string, std::less<>> files_;
+  std::atomic<int> asked_ = 0;
+  TestServer server_{[this](Peer& peer, const Seen& request) {
+    ++asked_;
+    const auto found = files_.find(request.target);
+    peer.send(found == files_.end() ? "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+                                    : part_answer(request, found->second, "ETag: \"1\"\r\n"));
+  }};
+};
+
+TEST_F(RemoteParts, AreReadBesideTheOneThatIsNamed) {
+  for (const auto* target : {"/f/m-00001-of-00003.gguf", "/f/m-00003-of-00003.gguf"}) {
+    const auto found = profile_url(server_.url(target));
+    ASSERT_TRUE(found) << found.error().to_string();
+    ASSERT_EQ(found->files.size(), 3U);
+    EXPECT_EQ(found->files[0].path, server_.url("/f/m-00001-of-00003.gguf"));
+    EXPECT_EQ(found->files[2].path, server_.url("/f/m-00003-of-00003.gguf"));
+  }
+}
+
+TEST_F(RemoteParts, OfWhichOneIsMissingAreRefusedByItsName) {
+  files_.erase("/f/m-00002-of-00003.gguf");
+  const auto found = profile_url(server_.url("/f/m-00001-of-00003.gguf"));
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::not_found);
+  EXPECT_THAT(found.error().message, HasSubstr("/f/m-00002-of-00003.gguf"));
 }
 
 TEST_F(RemoteProfile, OfABrokenFileNamesAddressAndField) {
