@@ -19,11 +19,12 @@ namespace {
 
 fs::path packs_folder(const InstallerOptions& options) { return options.data_dir / "packs"; }
 
-model::PackStatus installed_status(const PackManifest& manifest, const fs::path& folder) {
-  return {.pack = manifest.pack,
+model::PackStatus installed_status(const CatalogueEntry& entry, Bytes size,
+                                   const fs::path& folder) {
+  return {.pack = entry.pack,
           .state = model::PackState::installed,
           .folder = folder.string(),
-          .size = manifest.size};
+          .size = size};
 }
 
 // The installation in `folder`, if it is whole and of this very recipe.
@@ -34,9 +35,7 @@ std::optional<model::PackStatus> current(const fs::path& folder, const Catalogue
       !fs::exists(pack_python(folder), error)) {
     return std::nullopt;
   }
-  auto status = installed_status(*manifest, folder);
-  status.pack = entry.pack;
-  return status;
+  return installed_status(entry, manifest->size, folder);
 }
 
 Result<void> remove_all_of(const fs::path& folder) {
@@ -100,7 +99,7 @@ Result<model::PackStatus> Installer::install(const CatalogueEntry& entry,
   BERTH_CHECK(std::move(temporary).move_to(folder));
   remove_leftovers(root, pack.name);  // what an orphan of a killed installation wrote meanwhile
   context.tell("installed", 1.0);
-  return installed_status(manifest, folder);
+  return installed_status(entry, manifest.size, folder);
 }
 
 Result<std::vector<InstalledPack>> Installer::remove(std::string_view name,

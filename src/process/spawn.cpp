@@ -90,19 +90,6 @@ Result<void> check(const SpawnOptions& options) {
 
 }  // namespace
 
-OwnedFd& OwnedFd::operator=(OwnedFd&& other) noexcept {
-  if (this != &other) {
-    reset();
-    fd_ = std::exchange(other.fd_, -1);
-  }
-  return *this;
-}
-
-void OwnedFd::reset() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
 Result<Child> spawn(const SpawnOptions& options) {
   BERTH_CHECK(check(options));
   BERTH_TRY(Stream in, make_stream(options.standard_input, STDIN_FILENO, -1));

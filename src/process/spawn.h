@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/owned_fd.h"
 #include "base/result.h"
 #include "process/pidfd.h"
 
@@ -45,23 +46,7 @@ struct SpawnOptions {
   bool end_with_us = false;
 };
 
-// A file descriptor that closes itself. Move-only.
-class OwnedFd {
- public:
-  OwnedFd() = default;
-  explicit OwnedFd(int fd) : fd_(fd) {}
-  OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  OwnedFd& operator=(OwnedFd&& other) noexcept;
-  OwnedFd(const OwnedFd&) = delete;
-  OwnedFd& operator=(const OwnedFd&) = delete;
-  ~OwnedFd() { reset(); }
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] bool valid() const { return fd_ >= 0; }
-  void reset();
-
- private:
-  int fd_ = -1;
-};
+using berth::OwnedFd;
 
 // A started child. Dropping it neither kills nor reaps: wait on `pidfd` and reap it.
 struct Child {

@@ -28,6 +28,16 @@ net::ClientRequest request_to(const model::Worker& worker, std::string target) {
   return request;
 }
 
+// Fails with what the worker said.
+template <class T>
+Result<T> read_answer(const net::Response& response) {
+  if (response.status >= 300) {
+    return fail(net::error_from_response(response.status, response.body));
+  }
+  BERTH_TRY(const auto body, parse_json(response.body));
+  return from_json<T>(body, UnknownMembers::ignore);
+}
+
 Result<model::ComputeTable> ask_to_judge(const model::Worker& worker,
                                          const cluster::JudgeRequest& what) {
   BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
@@ -37,11 +47,7 @@ Result<model::ComputeTable> ask_to_judge(const model::Worker& worker,
   request.body = to_text(to_json(what, Secrets::hide));
   BERTH_TRY(const auto response,
             net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines));
-  if (response.status >= 300) {
-    return fail(net::error_from_response(response.status, response.body));
-  }
-  BERTH_TRY(const auto body, parse_json(response.body));
-  return from_json<model::ComputeTable>(body, UnknownMembers::ignore);
+  return read_answer<model::ComputeTable>(response);
 }
 
 Result<model::ModelProfile> ask(const model::Worker& worker, const std::filesystem::path& path) {
@@ -53,11 +59,7 @@ Result<model::ModelProfile> ask(const model::Worker& worker, const std::filesyst
   // reads.
   if (!response && worker.local) return formats::profile_path(path);
   if (!response) return fail(response.error());
-  if (response->status >= 300) {
-    return fail(net::error_from_response(response->status, response->body));
-  }
-  BERTH_TRY(const auto body, parse_json(response->body));
-  return from_json<model::ModelProfile>(body, UnknownMembers::ignore);
+  return read_answer<model::ModelProfile>(*response);
 }
 
 // The ready workers, the local ones first. Fails where `only` is not among them.

@@ -2,8 +2,7 @@
 
 #include "base/ids.h"
 #include "base/json.h"
-
-#include <algorithm>
+#include "estimate/observed.h"
 
 namespace berth::server {
 
@@ -19,21 +18,16 @@ std::string observation_name(const model::Model& model) {
 bool note_sighting(const Sighting& sighting, const std::string& now, model::Observation& known) {
   const auto& instance = sighting.instance;
   if (!instance.placement || !instance.serving || sighting.resident.count == 0) return false;
-  const auto& layers = instance.placement->claim.layers;
-  const std::uint32_t on_devices = layers ? layers->on_devices : 0;
-  const auto found = std::ranges::find_if(known.layouts, [&](const model::ObservedLayout& layout) {
-    return layout.build == sighting.build && layout.serving.context == instance.serving->context &&
-           layout.serving.slots == instance.serving->slots &&
-           layout.layers_on_devices == on_devices;
-  });
+  const auto& claim = instance.placement->claim;
+  const auto* seen = estimate::find_observed(&known, sighting.build, *instance.serving, claim);
   model::ObservedLayout layout{.build = sighting.build,
                                .serving = *instance.serving,
-                               .layers_on_devices = on_devices,
+                               .layers_on_devices = claim.layers ? claim.layers->on_devices : 0,
                                .host = sighting.resident,
                                .at = now};
-  if (found != known.layouts.end()) {
-    if (sighting.resident <= found->host + Bytes{found->host.count / 100}) return false;
-    known.layouts.erase(found);
+  if (seen != nullptr) {
+    if (sighting.resident <= seen->host + Bytes{seen->host.count / 100}) return false;
+    known.layouts.erase(known.layouts.begin() + (seen - known.layouts.data()));
   }
   known.model = sighting.model.deployment.name;
   known.layouts.push_back(std::move(layout));

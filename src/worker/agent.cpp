@@ -75,6 +75,7 @@ class Agent {
     proxy_->open();
   }
 
+  [[nodiscard]] const model::SystemFacts& facts() const { return facts_; }
   void set_address(net::Endpoint address, std::string access_key) {
     address_ = net::to_string(address);
     access_key_ = std::move(access_key);
@@ -452,7 +453,7 @@ Result<void> run_agent(const AgentOptions& options) {
   JudgeService judge{.access_key = logs.access_key,
                      .backends = backends::builtin_backends(),
                      .packs = [&packs] { return packs->list(); },
-                     .system = read_system_facts(),
+                     .system = agent.facts(),
                      .judge = engines::Judge(options.data.judgements())};
   add_judge_routes(router, judge);
   BERTH_TRY(const auto listener,

@@ -53,10 +53,6 @@ std::string text_of(const json::object& object, std::string_view name) {
 
 }  // namespace
 
-OwnedFd::~OwnedFd() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 fs::path part_path(const fs::path& target) { return target.string() + ".part"; }
 fs::path journal_path(const fs::path& target) { return target.string() + ".part.journal"; }
 
