@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "model/repository_files.h"
 #include "sources/hub/name.h"
 
 #include <algorithm>
@@ -14,18 +15,8 @@ namespace berth::sources {
 // Refuses to list more: no model has as many files.
 inline constexpr std::size_t kMostHubFiles = 20'000;
 
-enum class DigestKind {
-  none,      // the hub says none
-  sha256,    // of the content: LFS, ModelScope, registries
-  git_blob,  // SHA-1 of git's object: "blob SIZE\0" and the content
-};
-
-struct HubDigest {
-  DigestKind kind = DigestKind::none;
-  std::string hex;  // lower case
-
-  friend bool operator==(const HubDigest&, const HubDigest&) = default;
-};
+using model::DigestKind;
+using HubDigest = model::FileDigest;
 
 struct HubFile {
   std::string path;  // in the repository, checked by is_repository_path

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "base/result.h"
+#include "model/repository_files.h"
 
 #include <string>
 #include <string_view>
 
 namespace berth::sources {
 
-enum class Hub { hugging_face, model_scope, ollama };
+using model::Hub;
 
 // "Hugging Face", for messages.
 std::string_view title_of(Hub hub);

@@ -1,0 +1,89 @@
+// The files of hubs on this machine: found where any tool put them, fetched into the layout of the
+// hub's own tools, listed, and removed.
+#pragma once
+
+#include "model/repository_files.h"
+#include "sources/cache/places.h"
+#include "sources/download/download.h"
+#include "sources/hub/listing.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::sources {
+
+// All files of a model on this machine.
+struct LocalFiles {
+  std::filesystem::path
+      folder;  // absolute; where all have their names in the repository, else empty
+  std::map<std::string, std::filesystem::path> paths;  // absolute, by the path in the repository
+};
+
+enum class FetchPhase { waiting, downloading, verifying };
+
+// Of all files together.
+struct FetchProgress {
+  FetchPhase phase = FetchPhase::waiting;
+  std::string file;  // that is at work, by its path in the repository
+  Bytes done;        // with what is there already
+  Bytes total;
+  Bytes per_second;
+};
+
+struct FetchOptions {
+  DownloadOptions download;  // for each file; its on_progress, lock and stop are replaced
+  std::function<void(const FetchProgress&)> on_progress;  // on the thread that called
+  std::stop_token stop;
+};
+
+// Where the files are, if all of them are here whole: in the hub's own cache, else in one of the
+// other places. Looks at names, sizes and what the layout says of their digests; reads no content,
+// asks nobody. Symlinks that lead out of the cache are not followed (the file counts as absent).
+// Blocks; thread-safe.
+Result<std::optional<LocalFiles>> find_cached(const model::RepositoryFiles& files,
+                                              const CachePlaces& places);
+
+// As find_cached, with what is missing downloaded and verified before it gets its name. Several at
+// once, in any processes, fetch each file once. What came is kept when it ends early, and a later
+// call goes on from there. Blocks; thread-safe.
+//
+// Errors: as `download` and `list_repository`, beginning with the model's source; io where the
+// cache can not be written (names the folder and the variable that moves it); conflict where a path
+// is taken by something else; corrupt for files that would lie outside of the cache.
+Result<LocalFiles> fetch_files(const model::RepositoryFiles& files, const CachePlaces& places,
+                               const HubSettings& settings, const FetchOptions& options = {});
+
+// Removes these files where no other commit, branch or tag of the repository in the cache needs
+// them, with what is left of their downloads. Never touches the other places. Gives the bytes that
+// were freed; not being there is no error. Fails with conflict while somebody downloads one of
+// them, with io.
+Result<Bytes> remove_cached(const model::RepositoryFiles& files, const CachePlaces& places);
+
+// What the cache itself knows of a repository at the name's revision: a listing without addresses,
+// for when the hub can not be asked. Fails with not_found. The files that it lists are here, but
+// need not be all that the repository has.
+Result<HubListing> list_cached(const HubName& name, const CachePlaces& places);
+
+// One repository in a cache, whoever put it there.
+struct CachedRepository {
+  model::Hub hub = model::Hub::hugging_face;
+  std::string repository;
+  std::string commit;     // empty where the layout does not say
+  std::string revisions;  // branches and tags that lead to it, "main, v1"
+  std::filesystem::path folder;
+  std::vector<model::RepositoryFile> files;
+  Bytes size;              // on the disk, each blob once
+  std::string changed_at;  // RFC 3339: when its newest file came
+  bool writable = true;    // false in the other places
+};
+BOOST_DESCRIBE_STRUCT(CachedRepository, (),
+                      (hub, repository, commit, revisions, folder, files, size, changed_at,
+                       writable))
+
+// All repositories in all places; what does not look like one is left out. Blocks; thread-safe.
+std::vector<CachedRepository> list_caches(const CachePlaces& places);
+
+}  // namespace berth::sources
