@@ -61,12 +61,12 @@ Result<std::optional<HubFile>> read_entry(const HubName& name, const json::value
   return file;
 }
 
-Result<void> add_page(HubListing& listing, const json::value& page, const std::string& base) {
+Result<void> add_page(HubListing& listing, const json::value& page, const HubSettings& settings) {
   if (!page.is_array()) return fail(unknown_form(listing.name, "it is no array"));
   for (const auto& entry : page.get_array()) {
     BERTH_TRY(auto file, read_entry(listing.name, entry));
     if (!file) continue;
-    file->url = base + encoded(file->path, "/");
+    file->url = hugging_face_url(listing.name, settings, listing.commit, file->path);
     listing.files.push_back(*std::move(file));
     if (listing.files.size() > kMostHubFiles) break;  // which `checked` refuses
   }
@@ -95,24 +95,28 @@ Error gated(const HubName& name, const HubSettings& settings, std::string_view w
 
 }  // namespace
 
+std::string hugging_face_url(const HubName& name, const HubSettings& settings,
+                             std::string_view commit, std::string_view path) {
+  return fmt::format("{}/{}/resolve/{}/{}", settings.hugging_face.endpoint, name.repository, commit,
+                     encoded(path, "/"));
+}
+
 Result<HubListing> list_hugging_face(const HubName& name, const HubSettings& settings) {
   const std::string& endpoint = settings.hugging_face.endpoint;
   BERTH_TRY(auto commit, resolve_revision(name, settings));
   HubListing listing{.name = name, .commit = std::move(commit), .files = {}};
-  const std::string base =
-      fmt::format("{}/{}/resolve/{}/", endpoint, name.repository, listing.commit);
   std::string url = fmt::format("{}/api/models/{}/tree/{}?recursive=true", endpoint,
                                 name.repository, listing.commit);
   for (int pages = 0; !url.empty(); ++pages) {
     if (pages == kMostPages) return fail(unknown_form(name, "it has no end"));
     BERTH_TRY(const auto address, parse_address(url));
-    BERTH_TRY(const auto hub, parse_address(base + "file"));
+    BERTH_TRY(const auto hub, parse_address(endpoint + "/file"));
     // Else the token would go wherever the page says.
     if (!address.same_origin(hub)) {
       return fail(unknown_form(name, "its next page is on another server"));
     }
     BERTH_TRY(const auto answer, ask_hub(name, settings, url));
-    BERTH_CHECK(add_page(listing, answer.value, base));
+    BERTH_CHECK(add_page(listing, answer.value, settings));
     if (listing.files.size() > kMostHubFiles) break;
     url = next_page(answer.head.field("link"));
   }

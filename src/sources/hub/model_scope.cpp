@@ -49,14 +49,23 @@ Result<std::optional<HubFile>> read_entry(const HubName& name, const json::value
   return file;
 }
 
+std::string base_of(const HubName& name, const HubSettings& settings) {
+  return fmt::format("{}/api/v1/models/{}/repo", settings.model_scope.endpoint, name.repository);
+}
+
 }  // namespace
 
+std::string model_scope_url(const HubName& name, const HubSettings& settings,
+                            std::string_view path) {
+  return fmt::format("{}?Revision={}&FilePath={}", base_of(name, settings),
+                     encoded(revision_of(name)), encoded(path));
+}
+
 Result<HubListing> list_model_scope(const HubName& name, const HubSettings& settings) {
-  const std::string base =
-      fmt::format("{}/api/v1/models/{}/repo", settings.model_scope.endpoint, name.repository);
-  BERTH_TRY(const auto answer, ask_hub(name, settings,
-                                       fmt::format("{}/files?Revision={}&Recursive=True", base,
-                                                   encoded(revision_of(name)))));
+  BERTH_TRY(const auto answer,
+            ask_hub(name, settings,
+                    fmt::format("{}/files?Revision={}&Recursive=True", base_of(name, settings),
+                                encoded(revision_of(name)))));
   // Some refusals come as HTTP 200 with a code of their own.
   const auto* code = member(&answer.value, "Code");
   if (code != nullptr && *code != json::value(200)) {
@@ -73,8 +82,7 @@ Result<HubListing> list_model_scope(const HubName& name, const HubSettings& sett
   for (const auto& entry : files->get_array()) {
     BERTH_TRY(auto file, read_entry(name, entry));
     if (!file) continue;
-    file->url = fmt::format("{}?Revision={}&FilePath={}", base, encoded(revision_of(name)),
-                            encoded(file->path));
+    file->url = model_scope_url(name, settings, file->path);
     listing.files.push_back(*std::move(file));
     if (listing.files.size() > kMostHubFiles) break;  // which `checked` refuses
   }

@@ -37,17 +37,35 @@ std::string numbered(const std::string& name, int number) {
   return fmt::format("{}-{}{}", name.substr(0, dot), number, extension);
 }
 
+std::string base_of(const HubName& name, const HubSettings& settings) {
+  return fmt::format("{}/v2/{}", settings.ollama.endpoint, name.repository);
+}
+
 }  // namespace
 
+std::string ollama_url(const HubName& name, const HubSettings& settings, const HubDigest& digest) {
+  return fmt::format("{}/blobs/sha256:{}", base_of(name, settings), digest.hex);
+}
+
+Result<HubAnswer> ask_ollama_manifest(const HubName& name, const HubSettings& settings) {
+  return ask_hub(name, settings,
+                 fmt::format("{}/manifests/{}", base_of(name, settings), tag_of(name)),
+                 kManifestType);
+}
+
 Result<HubListing> list_ollama(const HubName& name, const HubSettings& settings) {
-  const std::string base = fmt::format("{}/v2/{}", settings.ollama.endpoint, name.repository);
-  BERTH_TRY(
-      const auto answer,
-      ask_hub(name, settings, fmt::format("{}/manifests/{}", base, tag_of(name)), kManifestType));
-  const auto* object = answer.value.if_object();
+  BERTH_TRY(const auto answer, ask_ollama_manifest(name, settings));
+  BERTH_TRY(auto listing, read_ollama_manifest(name, answer.text, answer.value));
+  for (auto& file : listing.files) file.url = ollama_url(name, settings, file.digest);
+  return listing;
+}
+
+Result<HubListing> read_ollama_manifest(const HubName& name, std::string_view text,
+                                        const json::value& value) {
+  const auto* object = value.if_object();
   const auto* layers = object == nullptr ? nullptr : object->if_contains("layers");
   if (layers == nullptr || !layers->is_array()) return fail(unknown_form(name, "no layers"));
-  HubListing listing{.name = name, .commit = sha256_hex(answer.text), .files = {}};
+  HubListing listing{.name = name, .commit = sha256_hex(text), .files = {}};
   std::map<std::string, int> seen;
   for (const auto& layer : layers->get_array()) {
     const std::string type = text_member(layer, "mediaType");
@@ -69,7 +87,7 @@ Result<HubListing> list_ollama(const HubName& name, const HubSettings& settings)
     listing.files.push_back({.path = numbered(path, ++seen[path]),
                              .size = *size,
                              .digest = {DigestKind::sha256, digest.substr(7)},
-                             .url = fmt::format("{}/blobs/{}", base, digest)});
+                             .url = ""});
   }
   return checked(std::move(listing));
 }

@@ -52,6 +52,20 @@ Result<HubListing> list_hugging_face(const HubName& name, const HubSettings& set
 Result<HubListing> list_model_scope(const HubName& name, const HubSettings& settings);
 Result<HubListing> list_ollama(const HubName& name, const HubSettings& settings);
 
+// The address of a file's content.
+std::string hugging_face_url(const HubName& name, const HubSettings& settings,
+                             std::string_view commit, std::string_view path);
+std::string model_scope_url(const HubName& name, const HubSettings& settings,
+                            std::string_view path);
+std::string ollama_url(const HubName& name, const HubSettings& settings, const HubDigest& digest);
+
+// The listing that a manifest of Ollama's registry is; `text` as it came, `value` what it says.
+// Its files have no addresses. Fails with corrupt and unsupported.
+Result<HubListing> read_ollama_manifest(const HubName& name, std::string_view text,
+                                        const json::value& value);
+// The manifest at the name's tag, as the registry has it now.
+Result<HubAnswer> ask_ollama_manifest(const HubName& name, const HubSettings& settings);
+
 // What a refusal means, by the status and the head's fields; nothing for what every server says.
 std::optional<Error> explain_hugging_face(const HubName& name, const HubSettings& settings,
                                           const HttpHead& head, bool has_secret);
