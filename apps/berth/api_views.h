@@ -69,4 +69,47 @@ struct EngineView {
 BOOST_DESCRIBE_STRUCT(EngineView, (),
                       (worker, pack, state, folder, reason, step, progress, size, outdated))
 
+struct FileView {
+  std::string worker;
+  std::string source;
+  std::string commit;
+  model::FilesState state = model::FilesState::ready;
+  std::string reason;
+  std::string file;
+  std::uint64_t files = 0;
+  Bytes size;
+  Bytes done;
+  Bytes per_second;
+  std::optional<std::uint64_t> seconds_left;
+  std::vector<std::string> used_by;
+  bool fetched = false;
+  bool writable = true;
+  std::string used_at;
+};
+BOOST_DESCRIBE_STRUCT(FileView, (),
+                      (worker, source, commit, state, reason, file, files, size, done, per_second,
+                       seconds_left, used_by, fetched, writable, used_at))
+
+// Files that a worker was asked to fetch.
+struct FilesAsked {
+  std::string worker;
+  std::string source;
+  std::string commit;
+  std::vector<std::string> files;
+  Bytes size;
+};
+BOOST_DESCRIBE_STRUCT(FilesAsked, (), (worker, source, commit, files, size))
+
+struct FilesRemoved {
+  Bytes freed;
+};
+BOOST_DESCRIBE_STRUCT(FilesRemoved, (), (freed))
+
+struct FilesPruned {
+  Bytes freed;
+  std::vector<FileView> items;
+  std::vector<std::string> errors;
+};
+BOOST_DESCRIBE_STRUCT(FilesPruned, (), (freed, items, errors))
+
 }  // namespace berth::app

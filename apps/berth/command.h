@@ -47,6 +47,7 @@ void add_edit(CLI::App& app, const CommonOptions& common, Command& command);
 void add_schema(CLI::App& app, const CommonOptions& common, Command& command);
 void add_logs(CLI::App& app, const CommonOptions& common, Command& command);
 void add_engines(CLI::App& app, const CommonOptions& common, Command& command);
+void add_files(CLI::App& app, const CommonOptions& common, Command& command);
 void add_keys(CLI::App& app, const CommonOptions& common, Command& command);
 void add_shutdown(CLI::App& app, const CommonOptions& common, Command& command);
 void add_docs(CLI::App& app, const CommonOptions& common, Command& command);

@@ -1,6 +1,7 @@
 // berth deploy: from flags to a deployment, and waiting for it.
 #include "command.h"
 #include "deploy_request.h"
+#include "sources/hub/name.h"
 #include "terminal.h"
 #include "wait.h"
 
@@ -104,6 +105,11 @@ void print_outcome(const ModelView& model) {
 }
 
 void tell_where_it_was_read(const ModelView& model) {
+  if (sources::is_hub_name(model.deployment.source)) {
+    fmt::print(stderr, "berth: {} of {} was chosen; its worker fetches it\n",
+               printable(model.profile.quantization), printable(model.deployment.source));
+    return;
+  }
   const std::string where =
       model.read_by.empty() ? "the server's machine" : "the worker " + model.read_by;
   fmt::print(stderr, "berth: {} was read on {}\n", printable(model.deployment.source), where);
@@ -135,7 +141,10 @@ void add_flags(CLI::App& deploy, DeployFlags& flags) {
     deploy.add_option(name, to, text)->allow_extra_args(false);
   };
   deploy.add_option("NAME", flags.name, "The name that requests use")->required();
-  deploy.add_option("--model", flags.model, "The model's file or folder")->required();
+  deploy
+      .add_option("--model", flags.model,
+                  "The model's file or folder, or its name on a hub (hf:ORG/NAME)")
+      ->required();
   deploy.add_option("--replicas", flags.replicas, "How many instances (1)");
   deploy.add_option("--backend", flags.backend, "The backend (chosen from the files)");
   deploy.add_option("--backend-version", flags.backend_version, "The engine pack's version");

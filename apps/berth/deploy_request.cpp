@@ -1,5 +1,6 @@
 #include "deploy_request.h"
 
+#include "sources/hub/name.h"
 #include "sources/local.h"
 
 #include <cctype>
@@ -34,21 +35,35 @@ std::string without_part(const std::string& stem) {
   return is_part ? stem.substr(0, dash) : stem;
 }
 
+// What a path would be called that has the same model: "hf:org/Name-GGUF:Q4_K_M" is "Name".
+std::string path_like(const std::string& source) {
+  if (!sources::is_hub_name(source)) return source;
+  const auto name = sources::parse_hub_name(source);
+  if (!name) return source;
+  if (!name->file.empty()) return name->file;
+  std::string text = name->repository.substr(name->repository.rfind('/') + 1);
+  for (const std::string_view ending : {"-GGUF", "-gguf"}) {
+    if (text.ends_with(ending)) text.resize(text.size() - ending.size());
+  }
+  if (name->hub == sources::Hub::ollama && !name->revision.empty()) text += '-' + name->revision;
+  return text;
+}
+
 }  // namespace
 
 Result<std::string> absolute_source(const std::string& text, bool same_machine) {
   std::error_code error;
   const auto here = std::filesystem::current_path(error);
   if (error) return fail(ErrorCode::io, "the current folder is unknown: {}", error.message());
-  BERTH_TRY(const auto path, sources::normalise_source(text, here));
-  if (same_machine && !std::filesystem::exists(path, error)) {
-    return fail(ErrorCode::not_found, "there is no file or folder {}", path.string());
+  BERTH_TRY(auto source, sources::normalise_model(text, here));
+  if (same_machine && !sources::is_hub_name(source) && !std::filesystem::exists(source, error)) {
+    return fail(ErrorCode::not_found, "there is no file or folder {}", source);
   }
-  return path.string();
+  return source;
 }
 
 std::string name_from_source(const std::string& source) {
-  std::filesystem::path path(source);
+  std::filesystem::path path(path_like(source));
   if (!path.has_filename()) path = path.parent_path();
   const bool is_file = path.extension() == ".gguf";
   const std::string stem = without_part((is_file ? path.stem() : path.filename()).string());

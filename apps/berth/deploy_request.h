@@ -9,11 +9,12 @@
 
 namespace berth::app {
 
-// The absolute path of a model that the user named. Fails with invalid_parameter, and with
-// not_found where the server is on this machine and nothing is there.
+// The absolute path of a model that the user named, or its name on a hub. Fails with
+// invalid_parameter, and with not_found where the server is on this machine and nothing is there.
 Result<std::string> absolute_source(const std::string& text, bool same_machine);
 
-// A model's name from its file or folder: "m/My Model-00001-of-00002.gguf" is "My-Model". Empty
+// A model's name from its file, folder or name on a hub: "m/My Model-00001-of-00002.gguf" is
+// "My-Model", "hf:org/Name-GGUF:Q8_0" is "Name". Empty
 // where nothing is left of it.
 std::string name_from_source(const std::string& source);
 

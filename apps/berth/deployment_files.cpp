@@ -59,11 +59,11 @@ Result<std::vector<model::Deployment>> read_deployment_text(std::string_view con
                                                             const std::string& folder) {
   BERTH_TRY(auto deployments, text::read_deployments(content, file));
   for (auto& deployment : deployments) {
-    auto path = sources::normalise_source(deployment.source, folder);
-    if (!path) {
-      return fail(std::move(path).error().context("{}: the source of {}", file, deployment.name));
+    auto source = sources::normalise_model(deployment.source, folder);
+    if (!source) {
+      return fail(std::move(source).error().context("{}: the source of {}", file, deployment.name));
     }
-    deployment.source = path->string();
+    deployment.source = *std::move(source);
   }
   return deployments;
 }

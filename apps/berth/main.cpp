@@ -76,6 +76,7 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_lists(app, common, command);
   add_logs(app, common, command);
   add_engines(app, common, command);
+  add_files(app, common, command);
   add_keys(app, common, command);
   add_docs(app, common, command);
   add_schema(app, common, command);

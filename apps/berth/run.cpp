@@ -3,6 +3,7 @@
 #include "background_server.h"
 #include "command.h"
 #include "deploy_request.h"
+#include "sources/hub/name.h"
 #include "terminal.h"
 #include "wait.h"
 
@@ -87,7 +88,7 @@ Result<void> check_same(const ModelView& model, const std::optional<std::string>
 // Finds the model that the user means, or deploys it from its file. Returns its name.
 Result<std::string> find_or_deploy(const ApiClient& client, const RunFlags& flags,
                                    const std::vector<std::string>& engine_flags) {
-  if (!is_written_as_path(flags.model)) {
+  if (!is_written_as_path(flags.model) && !sources::is_hub_name(flags.model)) {
     BERTH_TRY(const auto model, find_model(client, flags.model));
     if (model) {
       BERTH_CHECK(check_same(*model, std::nullopt, engine_flags));
@@ -209,7 +210,10 @@ void add_run(CLI::App& app, const CommonOptions& common, Command& command) {
   auto* subcommand =
       app.add_subcommand("run", "Ask a model, deploying it first if it is not there");
   auto flags = std::make_shared<RunFlags>();
-  subcommand->add_option("MODEL", flags->model, "The model's file or folder, or a model's name")
+  subcommand
+      ->add_option(
+          "MODEL", flags->model,
+          "The model's file or folder, its name on a hub (hf:ORG/NAME), or a deployed model")
       ->required();
   subcommand->add_option("PROMPT", flags->prompt, "What to ask (standard input)");
   subcommand->add_option("--name", flags->name, "The model's name (from the file)");

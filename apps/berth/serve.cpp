@@ -10,6 +10,7 @@
 #include "serve_settings.h"
 #include "server/admin_api.h"
 #include "server/cluster_api.h"
+#include "server/files_api.h"
 #include "server/first_contact.h"
 #include "server/inspect_api.h"
 #include "server/local_worker.h"
@@ -90,6 +91,10 @@ server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSet
                   "--parent",
                   std::to_string(::getpid())};
   if (settings.leave_engines) options.argv.emplace_back("--leave-engines");
+  if (settings.download_limit) {
+    options.argv.emplace_back("--download-limit");
+    options.argv.push_back(std::to_string(settings.download_limit->count));
+  }
   return options;
 }
 
@@ -161,6 +166,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   server::add_admin_routes(router, context);
   server::add_stream_routes(router, context);
   server::add_inspect_routes(router, context);
+  server::add_files_routes(router, context);
   server::add_openapi_routes(router, context);
   BERTH_TRY(const auto api, net::Server::listen({.address = listen, .threads = settings.threads},
                                                 std::move(router)));

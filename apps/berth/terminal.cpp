@@ -141,12 +141,6 @@ std::string age_of(std::string_view rfc3339, SystemTime now) {
   return fmt::format("{}d", seconds / kDay);
 }
 
-std::string duration_text(Duration duration) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
-  if (seconds < 60) return fmt::format("{}s", seconds);
-  return fmt::format("{}m {:02}s", seconds / 60, seconds % 60);
-}
-
 std::string counted(std::uint64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }

@@ -45,8 +45,6 @@ void print_table(const std::vector<Row>& rows);
 
 // "5s", "3m", "2h", "4d" since an RFC 3339 time; "-" where it can not be read.
 std::string age_of(std::string_view rfc3339, SystemTime now);
-// "1m 05s" of a wait.
-std::string duration_text(Duration duration);
 // "1 instance", "2 instances".
 std::string counted(std::uint64_t count, std::string_view noun);
 

@@ -120,7 +120,7 @@ Result<void> wait_for_each(const std::vector<std::string>& names, Duration timeo
 
 }  // namespace
 
-Result<std::optional<Duration>> parse_timeout(const std::string& text) {
+Result<Duration> parse_duration(const std::string& text, std::string_view flag) {
   std::int64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
@@ -128,16 +128,19 @@ Result<std::optional<Duration>> parse_timeout(const std::string& text) {
   if (unit.empty() || unit == "s") factor = 1;
   if (unit == "m") factor = 60;
   if (unit == "h") factor = 3600;
+  if (unit == "d") factor = 86'400;
   constexpr std::int64_t kMost = 1'000'000;
   if (error != std::errc{} || factor == 0 || count < 0 || count > kMost) {
     return fail(make_error(ErrorCode::invalid_parameter,
-                           "--timeout must be a time such as 90s, 30m or 2h, or 0 for none (got "
-                           "\"{}\")",
-                           text)
-                    .with_field("timeout"));
+                           "{} must be a time such as 90s, 30m, 2h or 7d (got \"{}\")", flag, text)
+                    .with_field(std::string(flag.substr(std::min<std::size_t>(flag.size(), 2)))));
   }
-  if (count == 0) return std::optional<Duration>();
-  return std::optional<Duration>(std::chrono::seconds(count * factor));
+  return Duration(std::chrono::seconds(count * factor));
+}
+
+Result<std::optional<Duration>> parse_timeout(const std::string& text) {
+  BERTH_TRY(const Duration timeout, parse_duration(text, "--timeout"));
+  return timeout == Duration(0) ? std::optional<Duration>() : std::optional<Duration>(timeout);
 }
 
 Result<json::value> wait_until_ready(const ApiClient& client, const std::string& name,

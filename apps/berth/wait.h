@@ -11,6 +11,8 @@
 
 namespace berth::app {
 
+// Reads "90s", "30m", "2h", "7d", or seconds alone. Fails with invalid_parameter, naming `flag`.
+Result<Duration> parse_duration(const std::string& text, std::string_view flag);
 // "90" (seconds), "90s", "30m", "2h"; 0 is no limit (nothing). Fails with invalid_parameter.
 Result<std::optional<Duration>> parse_timeout(const std::string& text);
 

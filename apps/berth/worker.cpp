@@ -17,6 +17,7 @@ struct WorkerFlags {
   pid_t parent = 0;
   std::string name;
   std::string log_level = "info";
+  std::string download_limit;
 };
 
 int run(const CommonOptions& common, const WorkerFlags& flags) {
@@ -27,6 +28,10 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
                   "berth serve starts by itself");
     }
     BERTH_TRY(const DataFolder data, find_data_folder(common.data));
+    std::optional<Bytes> limit;
+    if (!flags.download_limit.empty()) {
+      BERTH_TRY(limit, parse_bytes(flags.download_limit));
+    }
     block_signals();
     // A server that dies takes its worker along, and leaves the engines to the next one.
     if (flags.parent != 0) process::signal_at_end_of_parent(SIGHUP, flags.parent);
@@ -38,7 +43,8 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
                               .name = flags.name,
                               .version = BERTH_VERSION,
                               .shim_program = program.parent_path() / "berth-shim",
-                              .program = program});
+                              .program = program,
+                              .download_limit = limit});
   }();
   return result ? kDone : report(result.error());
 }
@@ -52,6 +58,8 @@ void add_worker(CLI::App& app, const CommonOptions& common, Command& command) {
   worker->add_flag("--leave-engines", flags->leave_engines, "Engines go on when the worker ends");
   worker->add_option("--parent", flags->parent, "")->group("");  // set by berth serve
   worker->add_option("--name", flags->name, "The worker's name (the host's)");
+  worker->add_option("--download-limit", flags->download_limit,
+                     "Bytes a second of all downloads, such as 50MiB (no limit)");
   worker->add_option("--log-level", flags->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   worker->callback(

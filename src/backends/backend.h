@@ -217,6 +217,12 @@ class Backend {
   // warnings; fails with invalid_parameter.
   [[nodiscard]] virtual Result<std::vector<std::string>> check(
       const model::ModelProfile& profile, const ParsedParameters& parameters) const = 0;
+  // Of the projectors that lie with a model, the one that its engine gets; null: none. Fails as
+  // `check`.
+  [[nodiscard]] virtual Result<const model::Projector*> projector(
+      const model::ModelProfile& /*profile*/, const ParsedParameters& /*parameters*/) const {
+    return nullptr;
+  }
   // The layers that devices can take, the output layer included.
   [[nodiscard]] virtual std::uint32_t layers(const model::ModelProfile& profile) const {
     return profile.layer_count + 1;

@@ -24,4 +24,11 @@ std::string to_rfc3339(SystemTime time) {
                      fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), millis);
 }
 
+std::string duration_text(Duration duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3600) return fmt::format("{}m {:02}s", seconds / 60, seconds % 60);
+  return fmt::format("{}h {:02}m", seconds / 3600, seconds / 60 % 60);
+}
+
 }  // namespace berth

@@ -39,4 +39,7 @@ class ManualClock final : public Clock {
 // RFC 3339 in UTC with milliseconds: "2026-11-22T10:15:30.123Z".
 std::string to_rfc3339(SystemTime time);
 
+// "12s", "3m 05s", "2h 03m": for people.
+std::string duration_text(Duration duration);
+
 }  // namespace berth

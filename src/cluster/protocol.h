@@ -2,8 +2,8 @@
 //
 //   POST /cluster/v1/register   Worker        → Registered
 //   GET  /cluster/v1/assignments?worker=NAME  → {"items": [Assignment], "revision": N}
-//   GET  /cluster/v1/watch?worker=NAME&kinds=assignment,pack_request&since=N   (server-sent events)
-//   POST /cluster/v1/report     WorkerReport  → {}
+//   GET  /cluster/v1/watch?worker=NAME&kinds=assignment,pack_request,file_request&since=N
+//   (server-sent events) POST /cluster/v1/report     WorkerReport  → {}
 #pragma once
 
 #include "base/describe.h"
@@ -21,12 +21,25 @@ namespace berth::cluster {
 // In an answer of a worker's proxy: no engine saw the request, another one may have it.
 inline constexpr std::string_view kUnreachedHeader = "x-berth-unreached";
 
+// How the server reaches a hub; a worker that has no settings of its own does as well.
+struct HubAccess {
+  model::Hub hub = model::Hub::hugging_face;
+  std::string endpoint;
+  std::string token;  // empty: nobody's
+};
+BOOST_DESCRIBE_STRUCT(HubAccess, (), (hub, endpoint, token))
+inline constexpr FieldInfo kHubAccessFields[] = {
+    {.name = "token", .text = "of an account there", .secret = true},
+};
+constexpr std::span<const FieldInfo> field_table(const HubAccess*) { return kHubAccessFields; }
+
 // What the server answers to a registration.
 struct Registered {
   std::string name;
   std::uint64_t revision = 0;  // of the store: watch from here after listing
+  std::vector<HubAccess> hubs;
 };
-BOOST_DESCRIBE_STRUCT(Registered, (), (name, revision))
+BOOST_DESCRIBE_STRUCT(Registered, (), (name, revision, hubs))
 
 // What a worker says of one member of an instance. The newest report of a generation counts.
 struct InstanceReport {
@@ -59,11 +72,12 @@ struct WorkerReport {
   std::vector<model::Device> devices;     // with what is used now
   std::vector<model::PackStatus> packs;
   std::vector<std::string> warnings;
-  std::string proxy_address;  // may change when the proxy starts again
+  std::string proxy_address;              // may change when the proxy starts again
+  std::vector<model::FilesStatus> files;  // that somebody wants here
 };
 BOOST_DESCRIBE_STRUCT(WorkerReport, (),
                       (worker, sequence, revision, instances, devices, packs, warnings,
-                       proxy_address))
+                       proxy_address, files))
 
 // What the server asks a worker that can measure (POST /worker/v1/judge, answered with a
 // model::ComputeTable; its build is empty where the worker has no pack that can).
@@ -74,5 +88,18 @@ struct JudgeRequest {
   bool devices = false;  // also for devices, whether this worker has them or not
 };
 BOOST_DESCRIBE_STRUCT(JudgeRequest, (), (deployment, backend, profile, devices))
+
+// What a worker's caches hold (GET /worker/v1/files).
+struct CachedFiles {
+  std::vector<model::CachedRepository> repositories;
+  std::vector<model::FetchNote> fetched;  // by Berth itself
+};
+BOOST_DESCRIBE_STRUCT(CachedFiles, (), (repositories, fetched))
+
+// The answer to POST /worker/v1/files/remove.
+struct Freed {
+  Bytes freed;
+};
+BOOST_DESCRIBE_STRUCT(Freed, (), (freed))
 
 }  // namespace berth::cluster

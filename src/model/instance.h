@@ -4,6 +4,7 @@
 #include "base/describe.h"
 #include "model/compute_table.h"
 #include "model/deployment.h"
+#include "model/files_status.h"
 #include "model/placement.h"
 #include "model/profile.h"
 
@@ -34,23 +35,27 @@ struct Model {
   std::uint64_t generation = 1;  // of the deployment; raised by an edit that replaces instances
   bool deleting = false;
   ComputeTable compute;  // measured when it was accepted, where a pack of that machine can
+  // Of a model on a hub: what an instance's worker has to fetch. The profile's paths are the files'
+  // own in the repository.
+  std::optional<RepositoryFiles> files;
 };
 BOOST_DESCRIBE_STRUCT(Model, (),
                       (deployment, backend, backend_reason, profile, read_by, warnings, created_at,
-                       generation, deleting, compute))
+                       generation, deleting, compute, files))
 
 enum class InstanceState {
-  pending,     // no placement yet; `reason` says what is missing
-  scheduled,   // placed; its worker has not taken it up yet
-  installing,  // its engine pack is being installed
-  starting,    // the engine's process runs and loads the model
-  ready,       // answers requests
-  restarting,  // ended; waits for its next attempt
-  failed,      // given up after too many failures
-  stopping,    // asked to end
+  pending,      // no placement yet; `reason` says what is missing
+  scheduled,    // placed; its worker has not taken it up yet
+  installing,   // its engine pack is being installed
+  downloading,  // its model's files are being fetched
+  starting,     // the engine's process runs and loads the model
+  ready,        // answers requests
+  restarting,   // ended; waits for its next attempt
+  failed,       // given up after too many failures
+  stopping,     // asked to end
 };
-BOOST_DESCRIBE_ENUM(InstanceState, pending, scheduled, installing, starting, ready, restarting,
-                    failed, stopping)
+BOOST_DESCRIBE_ENUM(InstanceState, pending, scheduled, installing, downloading, starting, ready,
+                    restarting, failed, stopping)
 
 // How an engine's attempt ended.
 struct EngineExit {
@@ -108,10 +113,11 @@ struct Assignment {
   Serving serving;
   std::string engine_key;
   bool drain = false;  // gets no new requests; ends when those under way are answered
+  std::optional<RepositoryFiles> files;  // to be fetched first; see Model
 };
 BOOST_DESCRIBE_STRUCT(Assignment, (),
                       (instance, generation, member, worker, deployment, backend, profile,
-                       placement, serving, engine_key, drain))
+                       placement, serving, engine_key, drain, files))
 inline constexpr FieldInfo kAssignmentFields[] = {
     {.name = "engine_key", .text = "opens the engine's own API", .secret = true},
 };

@@ -7,6 +7,7 @@
 #include "model/deployment.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -133,5 +134,9 @@ inline constexpr FieldInfo kProfileFields[] = {
     {.name = "total_size", .text = "all files together", .unit = "bytes"},
 };
 constexpr std::span<const FieldInfo> field_table(const ModelProfile*) { return kProfileFields; }
+
+// The profile with what `rename` gives for the path of each of its files.
+ModelProfile renamed(ModelProfile profile,
+                     const std::function<std::string(const std::string&)>& rename);
 
 }  // namespace berth::model

@@ -2,6 +2,7 @@
 
 #include "cluster/protocol.h"
 #include "server/watch_stream.h"
+#include "sources/hub/settings.h"
 #include "store/typed.h"
 
 namespace berth::server {
@@ -13,6 +14,19 @@ using model::InstanceState;
 bool is_for(const json::object& document, std::string_view worker) {
   const auto* owner = document.if_contains("worker");
   return owner != nullptr && owner->is_string() && owner->get_string() == worker;
+}
+
+// How this server reaches the hubs; nothing where its own settings are wrong, which it says when it
+// lists a model.
+std::vector<cluster::HubAccess> hubs_of_server() {
+  const auto settings = sources::read_hub_settings();
+  if (!settings) return {};
+  std::vector<cluster::HubAccess> hubs;
+  for (const auto hub : {model::Hub::hugging_face, model::Hub::model_scope, model::Hub::ollama}) {
+    const auto& place = settings->place_of(hub);
+    hubs.push_back({.hub = hub, .endpoint = place.endpoint, .token = place.token});
+  }
+  return hubs;
 }
 
 Result<net::Response> register_worker(ServerContext& context, const ApiRequest& request) {
@@ -31,8 +45,9 @@ Result<net::Response> register_worker(ServerContext& context, const ApiRequest& 
                       joined.empty() ? to_rfc3339(context.clock.system_now()) : joined;
                 }));
   context.workers.registered(worker.name);
-  const cluster::Registered answer{.name = worker.name, .revision = stored.revision};
-  return net::json_response(200, to_json(answer));
+  const cluster::Registered answer{
+      .name = worker.name, .revision = stored.revision, .hubs = hubs_of_server()};
+  return net::json_response(200, to_json(answer, Secrets::show));
 }
 
 // The documents of `kind` that are for `worker`, as they are.
@@ -49,11 +64,15 @@ Result<net::Response> list_assignments(ServerContext& context, const ApiRequest&
   const std::string worker(request.head.query.get("worker").value_or(""));
   json::array items;
   json::array pack_requests;
+  json::array file_requests;
   // The older of the two revisions: watching from it loses nothing.
   BERTH_TRY(const auto revision, add_items(context, model::kAssignmentKind, worker, items));
   BERTH_CHECK(add_items(context, model::kPackRequestKind, worker, pack_requests));
-  return net::json_response(
-      200, {{"items", items}, {"pack_requests", pack_requests}, {"revision", revision}});
+  BERTH_CHECK(add_items(context, model::kFileRequestKind, worker, file_requests));
+  return net::json_response(200, {{"items", items},
+                                  {"pack_requests", pack_requests},
+                                  {"file_requests", file_requests},
+                                  {"revision", revision}});
 }
 
 // Takes over what a worker says of an instance. False: nothing of it is new.
@@ -69,7 +88,8 @@ bool take_over(Instance& instance, const cluster::InstanceReport& report, System
                     instance.failures == report.failures && instance.reason == report.reason;
   // A changing text within a long step is progress, which stays in memory.
   const bool only_progress =
-      instance.state == report.state && report.state == InstanceState::installing;
+      instance.state == report.state &&
+      (report.state == InstanceState::installing || report.state == InstanceState::downloading);
   if (same || only_progress) return false;
   if (instance.state != report.state) {
     instance.state_since = to_rfc3339(now);
@@ -145,7 +165,8 @@ net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
   return serve_watch(
       context, exchange,
       {.access = RouteAccess::worker,
-       .kinds = {std::string(model::kAssignmentKind), std::string(model::kPackRequestKind)},
+       .kinds = {std::string(model::kAssignmentKind), std::string(model::kPackRequestKind),
+                 std::string(model::kFileRequestKind)},
        .show = std::move(show)});
 }
 

@@ -1,7 +1,10 @@
 #include "server/deploy.h"
 
 #include "backends/check.h"
+#include "sources/hub/name.h"
 #include "sources/local.h"
+
+#include <algorithm>
 
 namespace berth::server {
 namespace {
@@ -17,24 +20,39 @@ json::object engine_relevant(model::Deployment deployment) {
 
 // With `source` as the path that it names, so that two ways to write it are the same.
 Result<model::Deployment> normalised(model::Deployment deployment) {
-  const auto path = sources::normalise_source(deployment.source, "/");
-  if (!path) return fail(Error(path.error()).with_field("source"));
-  const bool is_relative =
-      !deployment.source.starts_with('/') && !deployment.source.starts_with("file:");
-  if (is_relative) {
+  const auto source = sources::normalise_model(deployment.source, "/");
+  if (!source) return fail(Error(source.error()).with_field("source"));
+  const bool is_whole = deployment.source.starts_with('/') ||
+                        deployment.source.starts_with("file:") ||
+                        sources::is_hub_name(deployment.source);
+  if (!is_whole) {
     return fail(make_error(ErrorCode::invalid_parameter,
-                           "source must be an absolute path on a worker's machine (got {})",
+                           "source must be an absolute path on a worker's machine, or name a model "
+                           "on a hub such as hf:ORG/NAME (got {})",
                            deployment.source)
                     .with_field("source"));
   }
-  deployment.source = path->string();
+  deployment.source = *source;
   return deployment;
+}
+
+// The files less the projectors that the engine does not get.
+model::RepositoryFiles needed(model::RepositoryFiles files, const model::ModelProfile& profile,
+                              const model::Projector* projector) {
+  std::erase_if(files.files, [&](const model::RepositoryFile& file) {
+    if (projector != nullptr && file.path == projector->path) return false;
+    return std::ranges::find(profile.projectors, file.path, &model::Projector::path) !=
+           profile.projectors.end();
+  });
+  return files;
 }
 
 Result<model::Model> accept(model::Deployment deployment, const backends::Registry& backends,
                             const Clock& clock, const ModelEyes& eyes) {
   model::Model model{.deployment = std::move(deployment)};
-  auto found = eyes.find(model.deployment.source);
+  auto found = sources::is_hub_name(model.deployment.source)
+                   ? eyes.find_on_hub(model.deployment.source)
+                   : eyes.find(model.deployment.source);
   if (!found) return fail(std::move(found).error().with_field("source"));
   model.profile = found->profile;
   if (found->worker) model.read_by = found->worker->name;
@@ -55,6 +73,11 @@ Result<model::Model> accept(model::Deployment deployment, const backends::Regist
   model.backend_reason = choice.reason;
   BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, wanted, model.profile));
   model.warnings = std::move(checked.warnings);
+  if (found->files) {
+    BERTH_TRY(const auto* projector, choice.backend->projector(model.profile, checked.parameters));
+    model.files = needed(*found->files, model.profile, projector);
+    model.files->source = model.deployment.source;
+  }
   model.compute = eyes.judge(
       *found, {.deployment = wanted, .backend = model.backend, .profile = model.profile});
   model.created_at = to_rfc3339(clock.system_now());

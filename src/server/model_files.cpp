@@ -1,7 +1,7 @@
 #include "server/model_files.h"
 
 #include "formats/profile.h"
-#include "net/client.h"
+#include "server/worker_questions.h"
 #include "sources/remote_profile.h"
 #include "store/typed.h"
 
@@ -13,48 +13,19 @@
 namespace berth::server {
 namespace {
 
-// Above the worker's own deadline, so that its words arrive.
-constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
-                                          .head = std::chrono::seconds(25),
-                                          .idle = std::chrono::seconds(10)};
-
 // Below what clients wait for.
 constexpr std::chrono::seconds kAddressPatience(60);
 
-net::ClientRequest request_to(const model::Worker& worker, std::string target) {
-  net::ClientRequest request;
-  request.target = std::move(target);
-  request.headers.set("authorization", "Bearer " + worker.access_key);
-  return request;
-}
-
-// Fails with what the worker said.
-template <class T>
-Result<T> read_answer(const net::Response& response) {
-  if (response.status >= 300) {
-    return fail(net::error_from_response(response.status, response.body));
-  }
-  BERTH_TRY(const auto body, parse_json(response.body));
-  return from_json<T>(body, UnknownMembers::ignore);
-}
-
 Result<model::ComputeTable> ask_to_judge(const model::Worker& worker,
                                          const cluster::JudgeRequest& what) {
-  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
-  auto request = request_to(worker, "/worker/v1/judge");
-  request.method = "POST";
-  request.headers.set("content-type", "application/json");
-  request.body = to_text(to_json(what, Secrets::hide));
   BERTH_TRY(const auto response,
-            net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines));
+            ask_worker(worker, "/worker/v1/judge", to_json(what, Secrets::hide)));
   return read_answer<model::ComputeTable>(response);
 }
 
 Result<model::ModelProfile> ask(const model::Worker& worker, const std::filesystem::path& path) {
-  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
-  auto request =
-      request_to(worker, "/worker/v1/profile?path=" + net::percent_encode(path.string()));
-  const auto response = net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines);
+  const auto response =
+      ask_worker(worker, "/worker/v1/profile?path=" + net::percent_encode(path.string()));
   // The local worker's disk is the server's: where the worker is between two lives, the server
   // reads.
   if (!response && worker.local) return formats::profile_path(path);
@@ -151,6 +122,7 @@ bool has_devices(ServerContext& context) {
 ModelEyes eyes_of(ServerContext& context) {
   return {
       .find = [&context](const std::filesystem::path& path) { return find_model(context, path); },
+      .find_on_hub = [&context](const std::string& name) { return find_model_at(context, name); },
       .judge =
           [&context](const FoundModel& found, cluster::JudgeRequest request) {
             request.devices = has_devices(context);
@@ -170,7 +142,8 @@ Result<FoundModel> find_model_at(ServerContext& context, const std::string& sour
   }
   return FoundModel{.profile = std::move(found->profile),
                     .worker = std::nullopt,
-                    .hub = std::move(found->choice)};
+                    .hub = std::move(found->choice),
+                    .files = std::move(found->files)};
 }
 
 }  // namespace berth::server

@@ -19,7 +19,8 @@ struct FoundModel {
   model::ModelProfile profile;
   // The worker that read it; nothing where the server did, because no worker is ready.
   std::optional<model::Worker> worker;
-  std::optional<sources::HubChoice> hub = {};  // where it is on a hub
+  std::optional<sources::HubChoice> hub = {};        // where it is on a hub
+  std::optional<model::RepositoryFiles> files = {};  // and what a machine may need of it
 };
 
 // Asks the ready workers, the local one first, and takes the first that can read the model; `only`
@@ -44,6 +45,7 @@ bool has_devices(ServerContext& context);
 // How those that have no server look at a model's files, and have them judged.
 struct ModelEyes {
   std::function<Result<FoundModel>(const std::filesystem::path&)> find;
+  std::function<Result<FoundModel>(const std::string& name)> find_on_hub;
   std::function<model::ComputeTable(const FoundModel&, cluster::JudgeRequest)> judge;
 };
 

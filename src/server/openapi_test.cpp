@@ -1,6 +1,7 @@
 #include "server/openapi.h"
 
 #include "server/admin_api.h"
+#include "server/files_api.h"
 #include "server/inspect_api.h"
 #include "server/models_api.h"
 #include "server/schemas.h"
@@ -22,6 +23,7 @@ class OpenApi : public ::testing::Test {
     add_admin_routes(router_, *context_);
     add_stream_routes(router_, *context_);
     add_inspect_routes(router_, *context_);
+    add_files_routes(router_, *context_);
     add_openapi_routes(router_, *context_);
   }
 

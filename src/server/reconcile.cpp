@@ -312,7 +312,9 @@ class Pass {
                                        .profile = model.profile,
                                        .placement = *instance.value.placement,
                                        .serving = *instance.value.serving,
-                                       .engine_key = instance.value.engine_key};
+                                       .engine_key = instance.value.engine_key,
+                                       .drain = false,
+                                       .files = model.files};
     decision_.writes.push_back(
         {.kind = std::string(model::kAssignmentKind),
          .name = model::assignment_name(instance.name, assignment.generation, 0),

@@ -1,9 +1,11 @@
 // The settings of `berth serve`, as berth.yaml holds them.
 #pragma once
 
+#include "base/bytes.h"
 #include "base/describe.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -20,10 +22,11 @@ struct ServeSettings {
   bool engines_by_proxy = false;
   std::uint32_t threads = 0;  // 0: as many as cores, at most 4
   LogLevel log_level = LogLevel::info;
+  std::optional<Bytes> download_limit;  // a second
 };
 BOOST_DESCRIBE_STRUCT(ServeSettings, (),
                       (listen, insecure_http, worker, leave_engines, engines_by_proxy, threads,
-                       log_level))
+                       log_level, download_limit))
 inline constexpr FieldInfo kServeFields[] = {
     {.name = "listen", .text = "address and port of the API, the gateway and the page"},
     {.name = "insecure_http", .text = "allow plain HTTP on an address that others can reach"},
@@ -33,6 +36,9 @@ inline constexpr FieldInfo kServeFields[] = {
      .text = "reach engines of this machine by its worker's proxy, as those of other machines"},
     {.name = "threads", .text = "threads of the gateway; 0 chooses", .minimum = 0, .maximum = 256},
     {.name = "log_level", .text = "how much the server writes into its log"},
+    {.name = "download_limit",
+     .text = "what the local worker may download in a second, such as 50MiB; no limit where absent",
+     .unit = "bytes"},
 };
 constexpr std::span<const FieldInfo> field_table(const ServeSettings*) { return kServeFields; }
 

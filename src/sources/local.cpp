@@ -61,16 +61,12 @@ Result<std::filesystem::path> normalise_source(std::string_view text,
   if (is_address(text)) {
     return fail(make_error(ErrorCode::unsupported,
                            "source: a model at a web address can be inspected (berth inspect), but "
-                           "not served yet; download it and give its local path")
+                           "not served; download it and give its local path, or name it on its "
+                           "hub (hf:ORG/NAME)")
                     .with_field("source"));
   }
   if (is_hub_name(text)) {
-    BERTH_TRY(const auto name, parse_hub_name(text));
-    return fail(make_error(ErrorCode::unsupported,
-                           "source: a model on {} can be inspected (berth inspect {}), but not "
-                           "served yet; download it and give its local path",
-                           title_of(name.hub), to_text(name))
-                    .with_field("source"));
+    return refuse("source: {} is the name of a model on a hub; a path is wanted here", text);
   }
   std::string path(text);
   if (text.starts_with("file:")) {
@@ -89,6 +85,15 @@ Result<std::filesystem::path> normalise_source(std::string_view text,
   std::filesystem::path normal = (cwd / path).lexically_normal();
   if (!normal.has_filename() && normal.has_relative_path()) normal = normal.parent_path();
   return normal;
+}
+
+Result<std::string> normalise_model(std::string_view text, const std::filesystem::path& cwd) {
+  if (!is_hub_name(text)) {
+    BERTH_TRY(const auto path, normalise_source(text, cwd));
+    return path.string();
+  }
+  BERTH_TRY(const auto name, parse_hub_name(text));
+  return to_text(name);
 }
 
 Result<FileIdentity> identify_file(const std::filesystem::path& path) {

@@ -14,10 +14,14 @@ namespace berth::sources {
 // The absolute, lexically normal path that `text` names: a path (relative ones are taken from
 // `cwd`, which must be absolute) or a `file:` URL ("file:/m/a.gguf", "file:///m/a.gguf",
 // "file://localhost/…", with %XX escapes). Does not look at the disk; `~` is not expanded.
-// Fails with invalid_parameter (field "source"), or unsupported for models on hubs (hub/name.h) and
-// at web addresses, which are for looking at only (remote_profile.h).
+// Fails with invalid_parameter (field "source"), also for the names of models on hubs (hub/name.h),
+// or unsupported for models at web addresses, which are for looking at only (remote_profile.h).
 Result<std::filesystem::path> normalise_source(std::string_view text,
                                                const std::filesystem::path& cwd);
+
+// What a deployment may name: a model on a hub, in its usual form ("hf:org/name:Q4_K_M"), or a path
+// as above. Fails as parse_hub_name and normalise_source.
+Result<std::string> normalise_model(std::string_view text, const std::filesystem::path& cwd);
 
 // What two machines compare to know that they hold the same file, without reading all of it.
 struct FileIdentity {

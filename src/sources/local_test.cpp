@@ -32,9 +32,8 @@ TEST(NormaliseSource, MakesPathsAbsolute) {
   }
 }
 
-TEST(NormaliseSource, SaysThatHubsComeLater) {
-  for (const char* text : {"hf:org/model", "hf.co/org/model:Q4_K_M", "ms:org/model",
-                           "ollama:llama3", "https://x/y.gguf", "HTTP://x/y.gguf?sign=secret"}) {
+TEST(NormaliseSource, SaysWhatToDoAboutAWebAddress) {
+  for (const char* text : {"https://x/y.gguf", "HTTP://x/y.gguf?sign=secret"}) {
     const auto path = normalise_source(text, "/");
     ASSERT_FALSE(path) << text;
     EXPECT_EQ(path.error().code, ErrorCode::unsupported) << text;
@@ -44,10 +43,19 @@ TEST(NormaliseSource, SaysThatHubsComeLater) {
   }
 }
 
+TEST(NormaliseModel, TakesPathsAndTheNamesOfHubs) {
+  EXPECT_EQ(normalise_model("a.gguf", "/m").value(), "/m/a.gguf");
+  EXPECT_EQ(normalise_model("hf.co/org/model:q4_k_m", "/m").value(), "hf:org/model:q4_k_m");
+  EXPECT_EQ(normalise_model("ollama:llama3", "relative").value(), "ollama:llama3");
+  EXPECT_EQ(normalise_model("hf:../model", "/m").error().code, ErrorCode::invalid_parameter);
+  EXPECT_EQ(normalise_model("https://x/y.gguf", "/m").error().code, ErrorCode::unsupported);
+}
+
 TEST(NormaliseSource, RefusesWhatIsNoPath) {
   using namespace std::string_view_literals;
-  for (const auto text : {""sv, "hf:model"sv, "ollama:"sv, "file:"sv, "a\0b"sv, "file:%00"sv,
-                          "file:a%2"sv, "file:a%zz"sv, "file://other/a"sv, "~"sv, "~/a.gguf"sv}) {
+  for (const auto text :
+       {""sv, "hf:org/model"sv, "ollama:llama3"sv, "file:"sv, "a\0b"sv, "file:%00"sv, "file:a%2"sv,
+        "file:a%zz"sv, "file://other/a"sv, "~"sv, "~/a.gguf"sv}) {
     const auto path = normalise_source(text, "/");
     ASSERT_FALSE(path) << text;
     EXPECT_EQ(path.error().code, ErrorCode::invalid_parameter) << text;

@@ -66,7 +66,9 @@ Result<RemoteModel> profile_remote(std::string_view text, const RangeOptions& op
   BERTH_TRY(auto settings, read_hub_settings());
   settings.http = options.http;
   BERTH_TRY(auto found, profile_hub(name, settings));
-  return RemoteModel{.profile = std::move(found.profile), .choice = std::move(found.choice)};
+  return RemoteModel{.profile = std::move(found.profile),
+                     .choice = std::move(found.choice),
+                     .files = std::move(found.files)};
 }
 
 Result<model::ModelProfile> profile_url(std::string_view url, const RangeOptions& options) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model/profile.h"
+#include "model/repository_files.h"
 #include "sources/hub/choice.h"
 #include "sources/range_reader.h"
 
@@ -20,8 +21,9 @@ bool is_remote(std::string_view text);
 Result<std::string> normalise_remote(std::string_view text);
 
 struct RemoteModel {
-  model::ModelProfile profile;      // its files are addresses
+  model::ModelProfile profile;      // its files are addresses; of a hub, paths in the repository
   std::optional<HubChoice> choice;  // on a hub: which of the repository's files these are
+  std::optional<model::RepositoryFiles> files = {};  // on a hub, see HubModel
 };
 
 // Profiles what is there; nothing is downloaded. For a hub the settings are those of the

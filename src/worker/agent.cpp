@@ -5,14 +5,13 @@
 #include "net/server.h"
 #include "process/memory_usage.h"
 #include "process/process_table.h"
-#include "worker/file_service.h"
+#include "worker/fetching.h"
 #include "worker/identity.h"
-#include "worker/judge_service.h"
 #include "worker/listener.h"
-#include "worker/log_service.h"
 #include "worker/member.h"
 #include "worker/proxy_keeper.h"
 #include "worker/server_link.h"
+#include "worker/services.h"
 #include "worker/system_facts.h"
 
 #include <algorithm>
@@ -39,11 +38,14 @@ constexpr std::size_t kQueue = 1024;
 class Agent {
  public:
   Agent(const AgentOptions& options, Identity identity, net::IoContext& context, Packs& packs,
-        std::shared_ptr<net::WakeUp> changed, net::ThreadPool& pool, net::ThreadPool& install_pool)
+        ModelFiles& files, HubWays& hubs, std::shared_ptr<net::WakeUp> changed,
+        net::ThreadPool& pool, net::ThreadPool& install_pool)
       : options_(options),
         identity_(std::move(identity)),
         context_(context),
         packs_(packs),
+        files_(files),
+        hubs_(hubs),
         pool_(pool),
         install_pool_(install_pool),
         changed_(std::move(changed)),
@@ -53,6 +55,7 @@ class Agent {
         member_context_{.data = options.data,
                         .backends = backends::builtin_backends(),
                         .packs = packs,
+                        .files = files,
                         .ports = ports_,
                         .pool = pool,
                         .install_pool = install_pool,
@@ -220,6 +223,7 @@ class Agent {
     model::Worker worker = describe();
     auto joined = co_await link_.join(std::move(worker));
     if (!joined) co_return fail(std::move(joined).error());
+    hubs_.set_servers(std::move(joined->hubs));
     auto duties = co_await link_.duties();
     if (!duties) co_return fail(std::move(duties).error());
     pause = kFirstRetry;
@@ -242,6 +246,7 @@ class Agent {
       if (!wanted.contains(name)) member->stop();
     }
     for (const auto& request : duties.pack_requests) take_pack_request(request);
+    files_.set_requests(duties.file_requests);
     revision_ = duties.revision;
     changed_->wake();
   }
@@ -255,6 +260,8 @@ class Agent {
         member->second->stop();
     }
     if (change.pack_request && !change.removed) take_pack_request(*change.pack_request);
+    if (change.file_request && !change.removed) files_.set_request(*change.file_request);
+    if (change.file_request && change.removed) files_.drop_request(change.file_request->files);
     revision_ = std::max(revision_, change.revision);
     changed_->wake();
   }
@@ -293,9 +300,7 @@ class Agent {
       const auto in_use = [&users](const engines::InstalledPack& pack) {
         return users.contains(pack.name);
       };
-      if (!request.wanted) return packs_.remove(request.pack, in_use);
-      BERTH_CHECK(packs_.renew(request.pack, in_use, token));
-      return {};
+      return packs_.carry_out(request, in_use, token);
     };
     auto done = co_await net::offload(install_pool_, std::move(work));
     if (!done) spdlog::error("engine pack {}: {}", request.pack, done.error().to_string());
@@ -384,6 +389,7 @@ class Agent {
     report.packs = packs_.list();
     report.warnings = warnings();
     report.proxy_address = proxy_->address();
+    report.files = files_.list();
     return report;
   }
 
@@ -391,6 +397,8 @@ class Agent {
   Identity identity_;
   net::IoContext& context_;
   Packs& packs_;
+  ModelFiles& files_;
+  HubWays& hubs_;
   net::ThreadPool& pool_;
   net::ThreadPool& install_pool_;
   std::shared_ptr<net::WakeUp> changed_;
@@ -416,20 +424,6 @@ class Agent {
   std::function<void()> done_;
 };
 
-// Ends what an earlier agent left without a note: nobody could own it.
-void sweep_strangers(const DataFolder& data, const std::string& tag) {
-  std::set<std::string> noted;
-  for (const auto& folder : find_member_folders(data)) {
-    if (const auto note = folder.read_note()) noted.insert(note->instance);
-  }
-  noted.emplace(kProxyInstance);
-  const auto swept = process::sweep(
-      tag, [&](const process::TaggedProcess& shim) { return noted.contains(shim.instance); });
-  if (!swept.killed.empty()) {
-    spdlog::warn("ended {} processes that nobody owned", swept.killed.size());
-  }
-}
-
 }  // namespace
 
 Result<void> run_agent(const AgentOptions& options) {
@@ -441,25 +435,28 @@ Result<void> run_agent(const AgentOptions& options) {
   auto changed = std::make_shared<net::WakeUp>(context.get_executor());
   BERTH_TRY(const auto packs,
             Packs::open(options.data, [changed] { changed->wake_from_anywhere(); }));
+  HubWays hubs;
+  BERTH_TRY(const auto places, sources::read_cache_places());
+  ModelFiles files(fetching_options({.hubs = hubs,
+                                     .places = places,
+                                     .limit = options.download_limit,
+                                     .notes = options.data.fetched_models(),
+                                     .on_change = [changed] { changed->wake_from_anywhere(); }}));
   net::ThreadPool pool(2, kQueue);
   net::ThreadPool install_pool(2, kQueue);
-  Agent agent(options, std::move(identity), context, *packs, changed, pool, install_pool);
+  Agent agent(options, std::move(identity), context, *packs, files, hubs, changed, pool,
+              install_pool);
 
-  LogService logs{.data = options.data, .pool = pool, .access_key = random_key()};
-  net::Router router;
-  add_log_routes(router, logs);
-  FileService files(logs.access_key);
-  add_file_routes(router, files);
-  JudgeService judge{.access_key = logs.access_key,
-                     .backends = backends::builtin_backends(),
-                     .packs = [&packs] { return packs->list(); },
-                     .system = agent.facts(),
-                     .judge = engines::Judge(options.data.judgements())};
-  add_judge_routes(router, judge);
+  Services services({.data = options.data,
+                     .pool = pool,
+                     .packs = *packs,
+                     .files = files,
+                     .places = places,
+                     .system = agent.facts()});
   BERTH_TRY(const auto listener,
             net::Server::listen({.address = {"127.0.0.1", 0}, .contexts = {&context}},
-                                std::move(router)));
-  agent.set_address(listener->address(), logs.access_key);
+                                services.routes()));
+  agent.set_address(listener->address(), services.access_key());
   listener->start();
 
   std::promise<void> ended;

@@ -1,10 +1,13 @@
 // The agent: what `berth worker` runs. Joins the server, keeps to its assignments, reports.
 #pragma once
 
+#include "base/bytes.h"
 #include "base/data_folder.h"
 #include "base/result.h"
 #include "net/url.h"
 
+#include <filesystem>
+#include <optional>
 #include <string>
 
 namespace berth::worker {
@@ -15,8 +18,9 @@ struct AgentOptions {
   bool leave_engines = false;  // engines go on when the agent ends
   std::string name;            // empty: the one of an earlier run, else the host's
   std::string version;
-  std::filesystem::path shim_program;  // berth-shim as it was installed
-  std::filesystem::path program;       // berth, for its proxy
+  std::filesystem::path shim_program;   // berth-shim as it was installed
+  std::filesystem::path program;        // berth, for its proxy
+  std::optional<Bytes> download_limit;  // a second, of all downloads together
 };
 
 // Runs until SIGINT, SIGTERM or SIGHUP (which leaves the engines running), all of which must be

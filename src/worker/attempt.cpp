@@ -3,9 +3,11 @@
 #include "base/files.h"
 #include "engines/runtime.h"
 #include "process/process_table.h"
+#include "worker/proxy_keeper.h"
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 #include <sstream>
 #include <sys/stat.h>
 
@@ -181,6 +183,21 @@ void end_unknown(const MemberContext& context, const model::Assignment& assignme
   if (swept.killed.empty()) return;
   spdlog::warn("{}: ended {} processes that nobody owned", assignment.instance,
                swept.killed.size());
+}
+
+// Ends what an earlier agent left without a note: nobody could own it.
+void sweep_strangers(const DataFolder& data, const std::string& cluster_tag) {
+  std::set<std::string> noted;
+  for (const auto& folder : find_member_folders(data)) {
+    if (const auto note = folder.read_note()) noted.insert(note->instance);
+  }
+  noted.emplace(kProxyInstance);
+  const auto swept = process::sweep(cluster_tag, [&](const process::TaggedProcess& shim) {
+    return noted.contains(shim.instance);
+  });
+  if (!swept.killed.empty()) {
+    spdlog::warn("ended {} processes that nobody owned", swept.killed.size());
+  }
 }
 
 }  // namespace berth::worker

@@ -10,6 +10,7 @@
 #include "process/ports.h"
 #include "process/shim.h"
 #include "worker/member_folder.h"
+#include "worker/model_files.h"
 #include "worker/packs.h"
 
 #include <filesystem>
@@ -23,6 +24,7 @@ struct MemberContext {
   DataFolder data;
   const backends::Registry& backends;
   Packs& packs;
+  ModelFiles& files;
   process::PortLeases& ports;
   net::ThreadPool& pool;          // short blocking work
   net::ThreadPool& install_pool;  // installations, which take minutes
@@ -51,6 +53,9 @@ Result<Attempt> start_attempt(const MemberContext& context, const model::Assignm
 // could not, being killed itself. Blocks.
 model::EngineExit read_exit(const MemberContext& context, const MemberFolder& folder,
                             std::uint32_t attempt);
+
+// Ends what an earlier agent left without a note: nobody could own it. Blocks.
+void sweep_strangers(const DataFolder& data, const std::string& cluster_tag);
 
 // Ends every process of this instance and generation, and those of the cluster that nobody owns.
 // For an instance of which no shim is known. Blocks.

@@ -107,6 +107,14 @@ cluster::InstanceReport Member::report() const {
       if (!status.step.empty()) report.reason = "engine pack: " + status.step;
     }
   }
+  if (state_ == InstanceState::downloading && files_) {
+    const auto status = files_->status();
+    report.reason = model::describe(status);
+    if (status.total.count > 0) {
+      report.progress =
+          static_cast<double>(status.done.count) / static_cast<double>(status.total.count);
+    }
+  }
   return report;
 }
 
@@ -168,6 +176,7 @@ net::Task<> Member::adopt() {
     spdlog::warn("{}: port {} is leased twice", note_.instance, note_.port);
   }
   own(std::move(found->shim), found->state.engine_pid);
+  want_files();
   spdlog::info("{}: its engine (pid {}) was found running", note_.instance,
                found->state.engine_pid);
   const bool healthy = co_await is_healthy(&Member::is_over);
@@ -201,16 +210,48 @@ net::Task<Result<model::PackStatus>> Member::ensure_pack() {
   co_return std::move(**outcome);
 }
 
+// They stay this member's for as long as it lives, so that nobody removes them.
+void Member::want_files() {
+  if (!assignment_.files) return;
+  auto on_end = [wake_up = wake_up_] { wake_up->wake_from_anywhere(); };
+  files_ = context_.files.want(*assignment_.files, std::move(on_end));
+}
+
+// The assignment with the files where they are on this machine.
+net::Task<Result<model::Assignment>> Member::ensure_files() {
+  if (!files_) co_return assignment_;
+  auto outcome = files_->outcome();
+  if (!outcome) enter(InstanceState::downloading, "looks for its files");
+  while (!outcome && !is_leaving()) {
+    co_await wake_up_->wait(kIdlePause);
+    outcome = files_->outcome();
+  }
+  if (!outcome) co_return fail(ErrorCode::cancelled, "stopped while its files were fetched");
+  if (!*outcome) co_return fail(std::move(*outcome).error());
+  const sources::LocalFiles local = **std::move(outcome);
+  model::Assignment ready = assignment_;
+  ready.profile = model::renamed(std::move(ready.profile), [&](const std::string& path) {
+    const auto found = local.paths.find(path);
+    return found == local.paths.end() ? path : found->second.string();
+  });
+  if (!local.folder.empty()) ready.deployment.source = local.folder.string();
+  co_return ready;
+}
+
 net::Task<Result<void>> Member::start_engine() {
+  want_files();  // which come while the pack does
   auto pack = co_await ensure_pack();
   if (!pack) co_return fail(std::move(pack).error());
+  auto ready = co_await ensure_files();
+  if (!ready) co_return fail(std::move(ready).error());
   if (is_leaving()) co_return fail(ErrorCode::cancelled, "stopped before its engine started");
   BERTH_CO_CHECK(lease_port());
   ++note_.attempt;
   note_.pack = pack->pack.name;
   enter(InstanceState::starting, fmt::format("attempt {} starts", note_.attempt));
-  auto start = [this, note = note_, status = *std::move(pack), worker = context_.facts()] {
-    return start_attempt(context_, assignment_, folder_, note, status, worker);
+  auto start = [this, note = note_, status = *std::move(pack), assignment = *std::move(ready),
+                worker = context_.facts()] {
+    return start_attempt(context_, assignment, folder_, note, status, worker);
   };
   auto attempt = co_await net::offload(context_.pool, std::move(start));
   if (!attempt) co_return fail(std::move(attempt).error());

@@ -1,5 +1,6 @@
-// Member: one engine that an assignment asks for. Installs its pack, leases its port, starts it
-// under a shim, probes it, starts it again when it ends, and ends it when the assignment is gone.
+// Member: one engine that an assignment asks for. Fetches its files, installs its pack, leases its
+// port, starts it under a shim, probes it, starts it again when it ends, and ends it when the
+// assignment is gone.
 #pragma once
 
 #include "base/clock.h"
@@ -56,6 +57,8 @@ class Member {
   net::Task<> adopt();
   net::Task<Result<void>> start_engine();
   net::Task<Result<model::PackStatus>> ensure_pack();
+  void want_files();
+  net::Task<Result<model::Assignment>> ensure_files();
   net::Task<> supervise();
   net::Task<bool> become_ready();
   net::Task<> watch_over();
@@ -97,6 +100,7 @@ class Member {
   std::string reason_;
   std::optional<model::EngineExit> last_exit_;
   std::optional<Bytes> resident_;
+  std::shared_ptr<ModelFiles::Ticket> files_;  // where the model's are on a hub
   std::optional<process::ShimHandle> shim_;
   std::optional<pid_t> engine_;
   // Where we ended the engine ourselves: why, and the likely cause to show.

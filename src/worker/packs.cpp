@@ -165,4 +165,11 @@ Result<void> Packs::remove(const std::string& name, const engines::PackInUse& in
   return {};
 }
 
+Result<void> Packs::carry_out(const model::PackRequest& request, const engines::PackInUse& in_use,
+                              std::stop_token stop) {
+  if (!request.wanted) return remove(request.pack, in_use);
+  BERTH_CHECK(renew(request.pack, in_use, std::move(stop)));
+  return {};
+}
+
 }  // namespace berth::worker

@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "engines/catalogue.h"
 #include "engines/installer.h"
+#include "model/instance.h"
 
 #include <functional>
 #include <memory>
@@ -38,6 +39,9 @@ class Packs {
                                   std::stop_token stop);
   // Fails with conflict while `in_use` says so, not_found if it is not installed.
   Result<void> remove(const std::string& name, const engines::PackInUse& in_use);
+  // Removes or renews, as the request says.
+  Result<void> carry_out(const model::PackRequest& request, const engines::PackInUse& in_use,
+                         std::stop_token stop);
 
  private:
   Packs(const DataFolder& data, engines::Catalogue catalogue, std::function<void()> on_change);

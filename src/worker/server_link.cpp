@@ -44,7 +44,8 @@ Result<DutyChange> read_change(const net::SseEvent& event) {
   DutyChange change{.revision = to_revision(event.id.value_or("0")),
                     .removed = event.event == "delete",
                     .assignment = std::nullopt,
-                    .pack_request = std::nullopt};
+                    .pack_request = std::nullopt,
+                    .file_request = std::nullopt};
   if (event.event != "put" && event.event != "delete") return change;
   BERTH_TRY(const json::value data, parse_json(event.data));
   const std::string kind = text_of(data, "kind");
@@ -54,6 +55,8 @@ Result<DutyChange> read_change(const net::SseEvent& event) {
     BERTH_TRY(change.assignment, from_json<model::Assignment>(*object, UnknownMembers::ignore));
   } else if (kind == model::kPackRequestKind) {
     BERTH_TRY(change.pack_request, from_json<model::PackRequest>(*object, UnknownMembers::ignore));
+  } else if (kind == model::kFileRequestKind) {
+    BERTH_TRY(change.file_request, from_json<model::FileRequest>(*object, UnknownMembers::ignore));
   }
   return change;
 }
@@ -94,6 +97,7 @@ net::Task<Result<Duties>> ServerLink::duties() {
   Duties duties;
   BERTH_CO_TRY(duties.assignments, read_items<model::Assignment>(*answer, "items"));
   BERTH_CO_TRY(duties.pack_requests, read_items<model::PackRequest>(*answer, "pack_requests"));
+  BERTH_CO_TRY(duties.file_requests, read_items<model::FileRequest>(*answer, "file_requests"));
   duties.revision = answer->at("revision").to_number<std::uint64_t>();
   co_return duties;
 }
@@ -102,9 +106,9 @@ net::Task<Result<void>> ServerLink::watch(std::uint64_t since,
                                           std::function<void(DutyChange)> on_change) {
   BERTH_CO_TRY(const Server server, find_());
   net::ClientRequest request;
-  request.target =
-      fmt::format("/cluster/v1/watch?worker={}&kinds={},{}&since={}", net::percent_encode(worker_),
-                  model::kAssignmentKind, model::kPackRequestKind, since);
+  request.target = fmt::format("/cluster/v1/watch?worker={}&kinds={},{},{}&since={}",
+                               net::percent_encode(worker_), model::kAssignmentKind,
+                               model::kPackRequestKind, model::kFileRequestKind, since);
   request.headers.set("authorization", "Bearer " + server.key);
   auto stream = co_await client_.send(server.endpoint, std::move(request), kDeadlines);
   if (!stream) co_return fail(std::move(stream).error());

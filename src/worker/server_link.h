@@ -16,6 +16,7 @@ namespace berth::worker {
 struct Duties {
   std::vector<model::Assignment> assignments;
   std::vector<model::PackRequest> pack_requests;
+  std::vector<model::FileRequest> file_requests;
   std::uint64_t revision = 0;
 };
 
@@ -25,6 +26,7 @@ struct DutyChange {
   bool removed = false;
   std::optional<model::Assignment> assignment;  // the one that was put or removed
   std::optional<model::PackRequest> pack_request;
+  std::optional<model::FileRequest> file_request;
 };
 
 // Used on one io_context. All calls fail with unavailable or timeout where the server is away.

@@ -110,6 +110,9 @@ class Berth:
         return kept | {
             "BERTH_DATA": str(self.data),
             "XDG_CONFIG_HOME": str(self.home / "config"),
+            "HF_HOME": str(self.home / "huggingface"),
+            "MODELSCOPE_CACHE": str(self.home / "ms"),
+            "OLLAMA_MODELS": str(self.home / "ollama"),
             "NO_COLOR": "1",
         } | self.settings
 

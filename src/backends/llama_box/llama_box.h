@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/backend.h"
+#include "backends/llama_box/projector.h"
 #include "estimate/gguf.h"
 
 namespace berth::backends::llama_box {
@@ -21,6 +22,10 @@ class LlamaBox final : public Backend {
   [[nodiscard]] DeviceWish device_wish(const ParsedParameters& parameters) const override;
   [[nodiscard]] Result<std::vector<std::string>> check(
       const model::ModelProfile& profile, const ParsedParameters& parameters) const override;
+  [[nodiscard]] Result<const model::Projector*> projector(
+      const model::ModelProfile& profile, const ParsedParameters& parameters) const override {
+    return projector_of(profile, parameters);
+  }
   [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
   [[nodiscard]] std::vector<LayoutQuestion> layout_questions(const model::ModelProfile& profile,
                                                              const ParsedParameters& parameters,

@@ -2,6 +2,7 @@
 // hub's own tools, listed, and removed.
 #pragma once
 
+#include "model/files_status.h"
 #include "model/repository_files.h"
 #include "sources/cache/places.h"
 #include "sources/download/download.h"
@@ -15,10 +16,12 @@
 
 namespace berth::sources {
 
+using model::CachedRepository;
+
 // All files of a model on this machine.
 struct LocalFiles {
-  std::filesystem::path
-      folder;  // absolute; where all have their names in the repository, else empty
+  // Absolute; where all have their names in the repository, else empty.
+  std::filesystem::path folder;
   std::map<std::string, std::filesystem::path> paths;  // absolute, by the path in the repository
 };
 
@@ -66,22 +69,6 @@ Result<Bytes> remove_cached(const model::RepositoryFiles& files, const CachePlac
 // for when the hub can not be asked. Fails with not_found. The files that it lists are here, but
 // need not be all that the repository has.
 Result<HubListing> list_cached(const HubName& name, const CachePlaces& places);
-
-// One repository in a cache, whoever put it there.
-struct CachedRepository {
-  model::Hub hub = model::Hub::hugging_face;
-  std::string repository;
-  std::string commit;     // empty where the layout does not say
-  std::string revisions;  // branches and tags that lead to it, "main, v1"
-  std::filesystem::path folder;
-  std::vector<model::RepositoryFile> files;
-  Bytes size;              // on the disk, each blob once
-  std::string changed_at;  // RFC 3339: when its newest file came
-  bool writable = true;    // false in the other places
-};
-BOOST_DESCRIBE_STRUCT(CachedRepository, (),
-                      (hub, repository, commit, revisions, folder, files, size, changed_at,
-                       writable))
 
 // All repositories in all places; what does not look like one is left out. Blocks; thread-safe.
 std::vector<CachedRepository> list_caches(const CachePlaces& places);

@@ -2,6 +2,9 @@
 
 #include "formats/profile.h"
 #include "sources/hub/file_set.h"
+#include "sources/hub/files.h"
+
+#include <map>
 
 namespace berth::sources {
 namespace {
@@ -9,6 +12,16 @@ namespace {
 // The last part of "org/name".
 std::string_view own_name(const HubName& name) {
   return std::string_view(name.repository).substr(name.repository.rfind('/') + 1);
+}
+
+// The profile of these files, with their paths in the set instead of where they are.
+model::ModelProfile with_paths(model::ModelProfile profile, const formats::FileSet& files) {
+  std::map<std::string, std::string> paths;
+  for (const auto& file : files.files()) paths.emplace(files.locate(file.path), file.path);
+  return model::renamed(std::move(profile), [&](const std::string& place) {
+    const auto path = paths.find(place);
+    return path == paths.end() ? place : path->second;
+  });
 }
 
 }  // namespace
@@ -20,11 +33,14 @@ Result<HubModel> profile_hub(const HubName& name, const HubSettings& patient) {
   auto paths = choice.files;
   paths.insert(paths.end(), choice.projectors.begin(), choice.projectors.end());
   BERTH_TRY(const auto files, open_repository(listing, paths, settings));
-  BERTH_TRY(auto profile, formats::profile_files(*files));
+  BERTH_TRY(auto found, formats::profile_files(*files));
+  auto profile = with_paths(std::move(found), *files);
   // People tell models of one name by who made them.
   if (profile.name == own_name(name) && name.hub != Hub::ollama) profile.name = name.repository;
   if (name.hub == Hub::ollama && profile.name == "model") profile.name = own_name(name);
-  return HubModel{.choice = std::move(choice), .profile = std::move(profile)};
+  BERTH_TRY(auto chosen, files_of(listing, paths));
+  return HubModel{
+      .choice = std::move(choice), .files = std::move(chosen), .profile = std::move(profile)};
 }
 
 }  // namespace berth::sources

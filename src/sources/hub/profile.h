@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/profile.h"
+#include "model/repository_files.h"
 #include "sources/hub/choice.h"
 #include "sources/hub/settings.h"
 
@@ -9,7 +10,9 @@ namespace berth::sources {
 
 struct HubModel {
   HubChoice choice;
-  model::ModelProfile profile;  // its files are addresses
+  // What was chosen, with all projectors that may go with it.
+  model::RepositoryFiles files;
+  model::ModelProfile profile;  // with the files' paths in the repository
 };
 
 // Lists the repository, chooses the files and reads their headers. Blocking; thread-safe. All of

@@ -79,8 +79,12 @@ TEST_F(Repository, GivesTheProfileOfTheQuantisationThatIsChosen) {
   EXPECT_EQ(found->choice.commit, kCommit);
   formats::MemorySource memory(formats::small_model().build());
   auto expected = formats::profile_of(
-      {{.path = address("m-Q4_K_M.gguf"), .file = formats::read_gguf(memory, "memory").value()}});
+      {{.path = "m-Q4_K_M.gguf", .file = formats::read_gguf(memory, "memory").value()}});
   EXPECT_EQ(to_json(found->profile), to_json(expected.value()));
+  EXPECT_EQ(found->files.commit, kCommit);
+  ASSERT_EQ(found->files.files.size(), 1U);
+  EXPECT_EQ(found->files.files.front().path, "m-Q4_K_M.gguf");
+  EXPECT_EQ(found->files.files.front().size.count, files_.at("m-Q4_K_M.gguf").size());
 }
 
 TEST_F(Repository, SendsTheTokenToTheHubAndNotToWhereItRedirects) {

@@ -1,0 +1,38 @@
+#include "server/worker_questions.h"
+
+namespace berth::server {
+namespace {
+
+// Above the worker's own deadline, so that its words arrive.
+constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
+                                          .head = std::chrono::seconds(25),
+                                          .idle = std::chrono::seconds(10)};
+
+}  // namespace
+
+Result<net::Response> ask_worker(const model::Worker& worker, std::string target,
+                                 const std::optional<json::value>& body) {
+  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
+  net::ClientRequest request;
+  request.target = std::move(target);
+  request.headers.set("authorization", "Bearer " + worker.access_key);
+  if (body) {
+    request.method = "POST";
+    request.headers.set("content-type", "application/json");
+    request.body = to_text(*body);
+  }
+  return net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines);
+}
+
+Result<cluster::CachedFiles> ask_for_files(const model::Worker& worker) {
+  BERTH_TRY(const auto response, ask_worker(worker, "/worker/v1/files"));
+  return read_answer<cluster::CachedFiles>(response);
+}
+
+Result<cluster::Freed> ask_to_remove(const model::Worker& worker,
+                                     const model::RepositoryFiles& files) {
+  BERTH_TRY(const auto response, ask_worker(worker, "/worker/v1/files/remove", to_json(files)));
+  return read_answer<cluster::Freed>(response);
+}
+
+}  // namespace berth::server
