@@ -43,13 +43,14 @@ struct FetchOptions {
 };
 
 // Where the files are, if all of them are here whole: in the hub's own cache, else in one of the
-// other places. Looks at names, sizes and what the layout says of their digests; reads no content,
-// asks nobody. Symlinks that lead out of the cache are not followed (the file counts as absent).
-// Blocks; thread-safe.
+// other places. Looks at names, sizes and what the layout says of their digests, or what
+// fetch_files found out when it read them; reads no content, asks nobody. Symlinks that lead out of
+// the cache are not followed (the file counts as absent). Blocks; thread-safe.
 Result<std::optional<LocalFiles>> find_cached(const model::RepositoryFiles& files,
                                               const CachePlaces& places);
 
-// As find_cached, with what is missing downloaded and verified before it gets its name. Several at
+// As find_cached, with what nobody knows the digest of read once, and with what is missing
+// downloaded and verified before it gets its name. Several at
 // once, in any processes, fetch each file once. What came is kept when it ends early, and a later
 // call goes on from there. Blocks; thread-safe.
 //

@@ -1,5 +1,6 @@
 // fetch_files: what is missing, downloaded into its hub's layout.
 #include "sources/cache/plain_folder.h"
+#include "sources/download/part_file.h"
 #include "sources/download/speed_meter.h"
 #include "sources/hub/client.h"
 #include "sources/hub/files.h"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -34,6 +36,7 @@ class Fetch {
 
  private:
   Result<std::optional<LocalFiles>> read_folders(ContentCheck& check);
+  [[nodiscard]] Result<void> see_space(const std::vector<CacheSlot>& slots) const;
   Result<void> fetch_all(const std::vector<CacheSlot>& slots);
   Result<void> fetch_small(const std::vector<CacheSlot>& slots,
                            const std::vector<std::size_t>& indices);
@@ -83,6 +86,8 @@ DownloadOptions Fetch::options_for_all(std::stop_token stop) const {
 // Thread-safe.
 Result<void> Fetch::fetch_one(const CacheSlot& slot, std::size_t index, DownloadOptions options) {
   const auto& file = files_.files[index];
+  const std::stop_token stop = options.stop;
+  bool was_there = false;
   if (!slot.has_content) {
     BERTH_TRY(auto address, parse_address(url_of(files_, file, settings_)));
     options.lock = slot.lock;
@@ -98,8 +103,9 @@ Result<void> Fetch::fetch_one(const CacheSlot& slot, std::size_t index, Download
       error.message = fmt::format("{}: {}", sources::quoted(file.path), error.message);
       return fail(std::move(error));
     }
+    was_there = done->was_there;
   }
-  return layout_->place(file, slot);
+  return layout_->place(file, slot, was_there, stop);
 }
 
 Result<void> Fetch::fetch_small(const std::vector<CacheSlot>& slots,
@@ -151,6 +157,23 @@ Result<void> Fetch::fetch_small(const std::vector<CacheSlot>& slots,
   return {};
 }
 
+// Each download sees to its own space; here it shows before the first whether all have enough.
+Result<void> Fetch::see_space(const std::vector<CacheSlot>& slots) const {
+  std::map<fs::path, Bytes> missing;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i].is_there || slots[i].has_content) continue;
+    Bytes size = files_.files[i].size;
+    size -= allocated_size(part_path(slots[i].download));
+    missing.emplace(slots[i].download, size);  // one that several share counts once
+  }
+  if (missing.empty()) return {};
+  Bytes sum;
+  for (const auto& [path, size] : missing) sum += size;
+  auto& ledger = options_.download.space ? *options_.download.space : process_space();
+  BERTH_CHECK(ledger.reserve(missing.begin()->first.parent_path(), sum, files_.source));
+  return {};
+}
+
 Result<void> Fetch::fetch_all(const std::vector<CacheSlot>& slots) {
   std::vector<std::size_t> small;
   std::vector<std::size_t> large;
@@ -161,6 +184,7 @@ Result<void> Fetch::fetch_all(const std::vector<CacheSlot>& slots) {
       (files_.files[i].size <= options_.download.chunk ? small : large).push_back(i);
     }
   }
+  BERTH_CHECK(see_space(slots));
   if (!small.empty()) BERTH_CHECK(fetch_small(slots, small));
   for (const std::size_t index : large) {
     const auto& file = files_.files[index];

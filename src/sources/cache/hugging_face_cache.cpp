@@ -63,7 +63,8 @@ class HuggingFaceCache final : public CacheLayout {
   }
   Result<std::vector<CacheSlot>> prepare(const model::RepositoryFiles& files,
                                          ContentCheck& check) const override;
-  Result<void> place(const model::RepositoryFile& file, const CacheSlot& slot) const override;
+  Result<void> place(const model::RepositoryFile& file, const CacheSlot& slot, bool was_there,
+                     std::stop_token stop) const override;
   Result<void> finish(const model::RepositoryFiles& files, const HubSettings& settings,
                       const DownloadOptions& options, bool has_fetched) const override;
   Result<Bytes> remove(const model::RepositoryFiles& files) const override;
@@ -81,7 +82,7 @@ class HuggingFaceCache final : public CacheLayout {
   [[nodiscard]] std::optional<std::string> blob_of(const fs::path& folder,
                                                    const fs::path& entry) const;
   [[nodiscard]] bool is_whole(const fs::path& folder, const fs::path& entry,
-                              const model::RepositoryFile& file, bool may_be_plain) const;
+                              const model::RepositoryFile& file) const;
   [[nodiscard]] std::set<std::string> blobs_in_use(const fs::path& folder) const;
   [[nodiscard]] std::vector<model::RepositoryFile> files_in(const fs::path& folder,
                                                             const fs::path& snapshot) const;
@@ -105,30 +106,23 @@ std::optional<std::string> HuggingFaceCache::blob_of(const fs::path& folder,
 
 // A plain file says by its place alone what it is: it is of that commit.
 bool HuggingFaceCache::is_whole(const fs::path& folder, const fs::path& entry,
-                                const model::RepositoryFile& file, bool may_be_plain) const {
+                                const model::RepositoryFile& file) const {
   const auto size = cache_.size_of(entry);
   if (!size || *size != file.size) return false;
   const auto blob = blob_of(folder, entry);
-  return blob && (blob->empty() ? may_be_plain : *blob == file.digest.hex);
+  return blob && (blob->empty() || *blob == file.digest.hex);
 }
 
 std::optional<LocalFiles> HuggingFaceCache::find(const model::RepositoryFiles& files) const {
   const fs::path folder = folder_of(files.repository);
-  const auto in_snapshot = [&](const std::string& commit) -> std::optional<LocalFiles> {
-    LocalFiles found{.folder = folder / "snapshots" / commit, .paths = {}};
-    for (const auto& file : files.files) {
-      const fs::path entry = found.folder / file.path;
-      if (!is_whole(folder, entry, file, commit == files.commit)) return std::nullopt;
-      found.paths.emplace(file.path, entry);
-    }
-    return found;
-  };
-  if (auto found = in_snapshot(files.commit)) return found;
-  // Another commit has the same files, if only others of the repository were changed.
-  for (const auto& commit : folders_in(folder / "snapshots")) {
-    if (auto found = in_snapshot(commit)) return found;
+  // Another commit's snapshot may have the same files and others beside them.
+  LocalFiles found{.folder = folder / "snapshots" / files.commit, .paths = {}};
+  for (const auto& file : files.files) {
+    const fs::path entry = found.folder / file.path;
+    if (!is_whole(folder, entry, file)) return std::nullopt;
+    found.paths.emplace(file.path, entry);
   }
-  return std::nullopt;
+  return found;
 }
 
 Result<std::vector<CacheSlot>> HuggingFaceCache::prepare(const model::RepositoryFiles& files,
@@ -150,14 +144,15 @@ Result<std::vector<CacheSlot>> HuggingFaceCache::prepare(const model::Repository
                    .download = cache_.root() / name / "blobs" / file.digest.hex,
                    .lock = lock_of(files.repository, file.digest.hex)};
     make_shared_lock(slot.lock);
-    slot.is_there = is_whole(cache_.root() / name, slot.path, file, true);
+    slot.is_there = is_whole(cache_.root() / name, slot.path, file);
     slot.has_content = cache_.size_of(slot.download) == file.size;
     slots.push_back(std::move(slot));
   }
   return slots;
 }
 
-Result<void> HuggingFaceCache::place(const model::RepositoryFile&, const CacheSlot& slot) const {
+Result<void> HuggingFaceCache::place(const model::RepositoryFile&, const CacheSlot& slot, bool,
+                                     std::stop_token) const {
   std::error_code error;
   const auto there = fs::symlink_status(slot.path, error);
   if (fs::exists(there) && !fs::is_symlink(there)) {
@@ -204,9 +199,7 @@ std::set<std::string> HuggingFaceCache::blobs_in_use(const fs::path& folder) con
 }
 
 Result<Bytes> HuggingFaceCache::remove_entry(const fs::path& entry) const {
-  std::error_code error;
-  const bool is_plain = fs::is_regular_file(fs::symlink_status(entry, error));
-  const Bytes size = is_plain ? cache_.size_of(entry).value_or(0_B) : 0_B;
+  const Bytes size = cache_.allocated(entry);
   BERTH_CHECK(cache_.remove(entry));
   return size;
 }

@@ -88,13 +88,7 @@ TEST_F(HuggingFaceCache, IsReadAsItsToolsLeaveIt) {
   const auto found = find_cached(files, places_);
   ASSERT_TRUE(found && *found);
   EXPECT_EQ((*found)->folder, snapshot());
-  // A plain file says nothing of another commit.
   EXPECT_FALSE(is_cached(files_of(Hub::hugging_face, kModel, kOtherCommit)));
-  fs::remove(snapshot() / "sub/dir/vocab.txt");
-  put(repository() / "blobs" / sha("sub/dir/vocab.txt"), "words");
-  link(snapshot() / "sub/dir/vocab.txt", fs::path("../../../../blobs") / sha("sub/dir/vocab.txt"));
-  // Links do: all blobs are the same there.
-  EXPECT_TRUE(is_cached(files_of(Hub::hugging_face, kModel, kOtherCommit)));
 }
 
 TEST_F(HuggingFaceCache, DoesNotTakeWhatIsNotTheFile) {
@@ -312,6 +306,22 @@ TEST_F(HuggingFaceCache, NamesTheFolderThatCanNotBeWritten) {
   EXPECT_EQ(fetched.error().code, ErrorCode::io);
   EXPECT_THAT(fetched.error().message,
               AllOf(HasSubstr("/proc/berth/hub"), HasSubstr("HF_HUB_CACHE")));
+  EXPECT_THAT(server.seen(), IsEmpty());
+}
+
+TEST_F(HuggingFaceCache, SeesThatAllFilesHaveRoomBeforeTheFirst) {
+  const TestServer server(hub_with(kModel));
+  const auto files = files_of(Hub::hugging_face, kModel);
+  const Bytes size = total_size(files);
+  auto options = fetch_options();
+  // Each file has room, and not all together.
+  options.download.space = std::make_shared<SpaceLedger>([&](const fs::path&) {
+    return fs::space_info{.capacity = 99, .free = 0, .available = size.count - 1};
+  });
+  const auto fetched = fetch_files(files, places_, settings_for(server), options);
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().code, ErrorCode::unavailable);
+  EXPECT_THAT(fetched.error().message, HasSubstr("the source needs"));
   EXPECT_THAT(server.seen(), IsEmpty());
 }
 

@@ -43,8 +43,10 @@ class CacheLayout {
   // Makes the folders, and gives the slots in the order of the files.
   virtual Result<std::vector<CacheSlot>> prepare(const model::RepositoryFiles& files,
                                                  ContentCheck& check) const = 0;
-  // Puts what is at `slot.download` where it is found.
-  virtual Result<void> place(const model::RepositoryFile& file, const CacheSlot& slot) const = 0;
+  // Puts what is at `slot.download` where it is found. `was_there`: somebody else put it there
+  // while this one waited. Thread-safe.
+  virtual Result<void> place(const model::RepositoryFile& file, const CacheSlot& slot,
+                             bool was_there, std::stop_token stop) const = 0;
   // When all are in their places: what else the hub's tools look at. `has_fetched`: some came now.
   virtual Result<void> finish(const model::RepositoryFiles& files, const HubSettings& settings,
                               const DownloadOptions& options, bool has_fetched) const = 0;

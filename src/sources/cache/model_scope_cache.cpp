@@ -52,10 +52,8 @@ class ModelScopeCache final : public CacheLayout {
       const model::RepositoryFiles& files) const override;
   Result<std::vector<CacheSlot>> prepare(const model::RepositoryFiles& files,
                                          ContentCheck& check) const override;
-  Result<void> place(const model::RepositoryFile& file, const CacheSlot& slot) const override {
-    known_.remember(slot.path, file.digest);
-    return {};
-  }
+  Result<void> place(const model::RepositoryFile& file, const CacheSlot& slot, bool was_there,
+                     std::stop_token stop) const override;
   Result<void> finish(const model::RepositoryFiles&, const HubSettings&, const DownloadOptions&,
                       bool) const override {
     return {};
@@ -173,6 +171,20 @@ Result<std::vector<CacheSlot>> ModelScopeCache::prepare(const model::RepositoryF
               folders.front().folder.string());
 }
 
+// The name tells no digest, so what somebody else put there may be another version.
+Result<void> ModelScopeCache::place(const model::RepositoryFile& file, const CacheSlot& slot,
+                                    bool was_there, std::stop_token stop) const {
+  if (!was_there) {
+    known_.remember(slot.path, file.digest);
+    return {};
+  }
+  ContentCheck check(known_, std::move(stop), nullptr);
+  BERTH_TRY(const bool matches, check.matches(slot.path, file));
+  if (matches) return {};
+  return fail(ErrorCode::conflict, "{} was fetched by somebody else meanwhile, in another version",
+              slot.path.string());
+}
+
 // Only what is known to be the file: others are of another version, or nobody has read them.
 Result<Bytes> ModelScopeCache::remove_file(const PlainFolder& folder,
                                            const model::RepositoryFile& file) const {
@@ -186,7 +198,7 @@ Result<Bytes> ModelScopeCache::remove_file(const PlainFolder& folder,
     known_.forget(path);
   }
   for (const auto& part : {part_path(path), journal_path(path)}) {
-    freed += cache_.size_of(part).value_or(0_B);
+    freed += cache_.allocated(part);
     BERTH_CHECK(cache_.remove(part));
   }
   cache_.remove_empty(path.parent_path(), cache_.root());

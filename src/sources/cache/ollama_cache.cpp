@@ -91,7 +91,10 @@ class OllamaCache final : public CacheLayout {
   }
   Result<std::vector<CacheSlot>> prepare(const model::RepositoryFiles& files,
                                          ContentCheck& check) const override;
-  Result<void> place(const model::RepositoryFile&, const CacheSlot&) const override { return {}; }
+  Result<void> place(const model::RepositoryFile&, const CacheSlot&, bool,
+                     std::stop_token) const override {
+    return {};
+  }
   Result<void> finish(const model::RepositoryFiles& files, const HubSettings& settings,
                       const DownloadOptions& options, bool has_fetched) const override;
   Result<Bytes> remove(const model::RepositoryFiles& files) const override;
@@ -256,7 +259,7 @@ Result<Bytes> OllamaCache::remove_blob(const std::string& hex) const {
   const fs::path blob = cache_.root() / "blobs" / blob_name(hex);
   Bytes freed;
   for (const auto& path : {blob, part_path(blob), journal_path(blob)}) {
-    freed += cache_.size_of(path).value_or(0_B);
+    freed += cache_.allocated(path);
     BERTH_CHECK(cache_.remove(path));
   }
   return freed;

@@ -39,6 +39,10 @@ std::optional<Bytes> SafeFolder::size_of(const fs::path& path) const {
   return Bytes{size};
 }
 
+Bytes SafeFolder::allocated(const fs::path& path) const {
+  return size_of(path) ? allocated_size(path) : 0_B;
+}
+
 bool SafeFolder::has_folder(const fs::path& path) const {
   std::error_code error;
   return fs::is_directory(path, error) && is_inside(path);
@@ -118,6 +122,14 @@ std::vector<std::string> folders_in(const fs::path& folder) {
   }
   std::ranges::sort(names);
   return names;
+}
+
+Bytes allocated_size(const fs::path& path) {
+  constexpr std::uint64_t kBlock = 512;  // stat's, whatever the file system's
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return 0_B;
+  return {std::min(static_cast<std::uint64_t>(status.st_size),
+                   static_cast<std::uint64_t>(status.st_blocks) * kBlock)};
 }
 
 void make_shared_lock(const fs::path& path) {

@@ -24,6 +24,8 @@ class SafeFolder {
   // The size of the regular file that `path` is, with all links followed; nothing where there is
   // none, or not below the root.
   [[nodiscard]] std::optional<Bytes> size_of(const std::filesystem::path& path) const;
+  // What `path` takes on the disk, if it is a regular file below the root.
+  [[nodiscard]] Bytes allocated(const std::filesystem::path& path) const;
   // Whether `path` is a folder below the root, with all links followed.
   [[nodiscard]] bool has_folder(const std::filesystem::path& path) const;
 
@@ -54,6 +56,10 @@ class SafeFolder {
 
 // The names of the folders in `folder`, sorted; those that are links too.
 std::vector<std::string> folders_in(const std::filesystem::path& folder);
+
+// What a regular file takes on the disk: less than its size where it has holes, as parts of
+// downloads do. Nothing where it is a link or not there.
+Bytes allocated_size(const std::filesystem::path& path);
 
 // Makes the lock file that other users' tools take as well, where it is not there.
 void make_shared_lock(const std::filesystem::path& path);
