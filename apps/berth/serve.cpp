@@ -10,6 +10,7 @@
 #include "serve_settings.h"
 #include "server/admin_api.h"
 #include "server/cluster_api.h"
+#include "server/file_figures.h"
 #include "server/files_api.h"
 #include "server/first_contact.h"
 #include "server/inspect_api.h"
@@ -159,6 +160,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
                                 .worker_key_hash = sha256_hex(worker_key),
                                 .ending = ending.get_token()};
   gateway::Gateway gateway(*store, backends, access, real_clock(), settings.engines_by_proxy);
+  gateway.add_figures([&workers] { return server::file_figures(workers); });
 
   net::Router router;
   gateway.add_routes(router);

@@ -104,8 +104,10 @@ net::Task<> Gateway::metrics(net::Exchange& exchange) {
     co_return;
   }
   const auto routes = table_.routes();
-  auto response = net::text_response(200, metrics_.to_text(*routes),
-                                     "text/plain; version=0.0.4; charset=utf-8");
+  std::string text = metrics_.to_text(*routes);
+  for (const auto& figures : figures_) text += figures();
+  auto response =
+      net::text_response(200, std::move(text), "text/plain; version=0.0.4; charset=utf-8");
   co_await exchange.respond(std::move(response));
 }
 

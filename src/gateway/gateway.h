@@ -9,6 +9,11 @@
 #include "server/access.h"
 #include "store/store.h"
 
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace berth::gateway {
 
 // Outlives the server whose router it was added to. Thread-safe.
@@ -21,6 +26,9 @@ class Gateway {
   // GET /v1/models, GET /v1/models/{name}, POST /v1/chat/completions, POST /v1/completions,
   // GET /health (without a key), GET /metrics.
   void add_routes(net::Router& router);
+  // What /metrics tells besides, in Prometheus' text format; called on any thread. Before the
+  // server starts.
+  void add_figures(std::function<std::string()> figures) { figures_.push_back(std::move(figures)); }
 
  private:
   net::Task<> list_models(net::Exchange& exchange);
@@ -29,6 +37,7 @@ class Gateway {
 
   RoutingTable table_;
   GatewayMetrics metrics_;
+  std::vector<std::function<std::string()>> figures_;
   GatewayContext context_;
 };
 

@@ -162,6 +162,9 @@ Result<std::vector<model::FileRequest>> want_files(ServerContext& context, const
   }
   BERTH_TRY(const auto source, normalised(wish.source));
   BERTH_TRY(const auto workers, workers_named(context, wish.worker));
+  if (workers.empty()) {
+    return fail(ErrorCode::unavailable, "no worker has joined yet; try again in a moment");
+  }
   if (workers.size() != 1 && !wish.everywhere) {
     return fail(make_error(ErrorCode::invalid_parameter,
                            "there are {} workers; name the one that is meant (--worker), or all of "

@@ -40,4 +40,11 @@ std::optional<cluster::InstanceReport> WorkerRegistry::find_instance(
   return std::nullopt;
 }
 
+std::map<std::string, std::vector<model::FilesStatus>> WorkerRegistry::files() const {
+  const std::scoped_lock lock(mutex_);
+  std::map<std::string, std::vector<model::FilesStatus>> files;
+  for (const auto& [worker, latest] : latest_) files[worker] = latest.report.files;
+  return files;
+}
+
 }  // namespace berth::server
