@@ -10,7 +10,6 @@ namespace fs = std::filesystem;
 
 using ::testing::AllOf;
 using testing::Contents;
-using ::testing::ElementsAre;
 using testing::file_of;
 using testing::files_of;
 using ::testing::HasSubstr;

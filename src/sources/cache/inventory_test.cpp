@@ -6,14 +6,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using ::testing::AllOf;
 using testing::Contents;
 using testing::digest_of;
-using ::testing::ElementsAre;
 using testing::file_of;
 using testing::files_of;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::kCommit;
 using testing::kOtherCommit;
 using testing::OtherProcessLock;

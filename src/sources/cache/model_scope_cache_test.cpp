@@ -12,7 +12,6 @@ using testing::file_of;
 using testing::files_of;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::kCommit;
 using testing::kOtherCommit;
 using testing::settings_for;
 using testing::TestServer;

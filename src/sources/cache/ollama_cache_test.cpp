@@ -7,7 +7,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using testing::Contents;
-using ::testing::ElementsAre;
 using testing::file_of;
 using testing::files_of;
 using ::testing::HasSubstr;
@@ -15,7 +14,6 @@ using ::testing::IsEmpty;
 using testing::OtherProcessLock;
 using testing::Peer;
 using testing::Seen;
-using testing::settings_for;
 using testing::TestServer;
 
 const std::string kWeights = file_of(3 * testing::kChunk.count);

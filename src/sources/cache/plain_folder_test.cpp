@@ -11,7 +11,6 @@ using testing::file_of;
 using testing::files_of;
 using ::testing::IsEmpty;
 using testing::kCommit;
-using testing::settings_for;
 using testing::TestServer;
 
 const Contents kModel{{"config.json", "{}"}, {"sub/model.gguf", file_of(1000)}};
