@@ -360,9 +360,9 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
   inspect->footer(
       "Where a server runs, a worker reads the files, and the server what is on the web; else "
       "they\n"
-      "are read on this machine. Of what is on the web, only headers are fetched. The server, or "
-      "this\n"
-      "program, takes HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE from its own environment.\n"
+      "are read on this machine. Of what is on the web, only headers are fetched, by the server\n"
+      "and by the worker whose engine measures buffers, or by this program; each takes HF_TOKEN,\n"
+      "HF_ENDPOINT and HF_HUB_OFFLINE from its own environment.\n"
       "Example: berth inspect ./model.gguf --ctx-size 16384 --devices 24GiB -- --cache-type-k "
       "q8_0");
   inspect->callback(

@@ -22,6 +22,7 @@ struct DataFolder {
   [[nodiscard]] std::filesystem::path worker_key() const { return worker() / "worker.key"; }
   [[nodiscard]] std::filesystem::path worker_name() const { return worker() / "name"; }
   [[nodiscard]] std::filesystem::path agent_lock() const { return worker() / "agent.lock"; }
+  [[nodiscard]] std::filesystem::path headers() const { return worker() / "headers"; }
   [[nodiscard]] std::filesystem::path judgements() const { return worker() / "judgements"; }
   [[nodiscard]] std::filesystem::path fetched_models() const { return worker() / "models"; }
   [[nodiscard]] std::filesystem::path instances() const { return worker() / "instances"; }

@@ -8,6 +8,7 @@
 
 #include "base/describe.h"
 #include "model/instance.h"
+#include "model/repository_files.h"
 #include "model/worker.h"
 
 #include <cstdint>
@@ -86,8 +87,12 @@ struct JudgeRequest {
   std::string backend;
   model::ModelProfile profile;
   bool devices = false;  // also for devices, whether this worker has them or not
+  // Of a model on a hub, whose profile then has paths in the repository: the worker reads the
+  // files' headers there, with its own settings. Absent: on this worker's disk, or at the addresses
+  // that the profile has.
+  std::optional<model::RepositoryFiles> files = {};
 };
-BOOST_DESCRIBE_STRUCT(JudgeRequest, (), (deployment, backend, profile, devices))
+BOOST_DESCRIBE_STRUCT(JudgeRequest, (), (deployment, backend, profile, devices, files))
 
 // What a worker's caches hold (GET /worker/v1/files).
 struct CachedFiles {

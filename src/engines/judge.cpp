@@ -37,6 +37,7 @@ std::string key_of(const JudgeQuestion& question) {
   std::string all = question.build;
   for (const auto& word : command_of(question)) all += '\0' + word;
   for (const auto& file : question.files) all += '\0' + identity_of(file);
+  for (const auto& content : question.contents) all += '\0' + content;
   return sha256_hex(all);
 }
 
@@ -89,12 +90,23 @@ Result<Judgement> parse_judgement(std::string_view output, std::size_t devices) 
 Judge::Judge(fs::path folder, CommandRunner& commands, std::size_t most)
     : folder_(std::move(folder)), commands_(commands), most_(most) {}
 
+fs::path Judge::place_of(const JudgeQuestion& question) const {
+  return folder_ / (key_of(question) + std::string(kEnd));
+}
+
+std::optional<Judgement> Judge::known(const JudgeQuestion& question) const {
+  const auto text = read_file(place_of(question), 64_KiB);
+  if (!text) return std::nullopt;
+  auto judgement = parse_judgement(*text, question.devices.size());
+  if (!judgement) return std::nullopt;
+  return *std::move(judgement);
+}
+
 Result<Judgement> Judge::ask(const JudgeQuestion& question, Duration timeout,
                              std::stop_token stop) {
-  const auto path = folder_ / (key_of(question) + std::string(kEnd));
-  if (const auto known = read_file(path, 64_KiB)) {
-    if (auto judgement = parse_judgement(*known, question.devices.size())) return judgement;
-  }
+  // Before the engine reads the files: what changes meanwhile is judged again.
+  const auto path = place_of(question);
+  if (auto judgement = known(question)) return *std::move(judgement);
   process::SpawnOptions spawn;
   spawn.argv = command_of(question);
   // Nothing of the user's settings may change what the flags say.

@@ -9,6 +9,7 @@
 #include "engines/commands.h"
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ struct JudgeQuestion {
   std::vector<StandInDevice> devices;  // in the place of the machine's own; empty: the CPU alone
   std::vector<std::filesystem::path> files;  // whose content the answer depends on
   std::string build;                         // of the engine
+  // What tells the content of files that are not this machine's own: their digests.
+  std::vector<std::string> contents = {};
 };
 
 struct JudgedSizes {
@@ -45,7 +48,8 @@ struct Judgement {
 BOOST_DESCRIBE_STRUCT(Judgement, (), (layers, devices))
 
 // Remembers what was judged, on disk, by build, flags and the files' identity (device, inode, size,
-// time of change). All calls block (a judgement takes a second), and are thread-safe.
+// time of change; or their content, as the question says). All calls block (a judgement takes a
+// second), and are thread-safe.
 class Judge {
  public:
   // Keeps answers in `folder`, the `most` newest. `commands` must outlive the judge.
@@ -56,7 +60,11 @@ class Judge {
   // with timeout, cancelled, or io (the program does not run, or answers something else).
   Result<Judgement> ask(const JudgeQuestion& question, Duration timeout, std::stop_token stop = {});
 
+  // What `ask` would say without asking; nothing where it is not remembered.
+  [[nodiscard]] std::optional<Judgement> known(const JudgeQuestion& question) const;
+
  private:
+  [[nodiscard]] std::filesystem::path place_of(const JudgeQuestion& question) const;
   void remember(const std::filesystem::path& path, const Judgement& answer) const;
 
   std::filesystem::path folder_;

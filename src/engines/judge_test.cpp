@@ -46,6 +46,21 @@ TEST_F(JudgeTest, AsksThePacksProgramAndReadsWhatEachDeviceTakes) {
   EXPECT_THAT(commands_.asked.front(), HasSubstr("--judge-device a=cuda:25769803776"));
 }
 
+TEST_F(JudgeTest, KnowsByTheirContentWhatIsNoFileOfThisMachine) {
+  Judge judge(folder_, commands_);
+  auto remote = question();
+  remote.files.clear();
+  remote.contents = {"sha256 1"};
+  EXPECT_FALSE(judge.known(remote));
+  EXPECT_TRUE(judge.ask(remote, std::chrono::seconds(1)));
+  const auto known = judge.known(remote);
+  ASSERT_TRUE(known);
+  EXPECT_EQ(known->layers, 18U);
+  remote.contents = {"sha256 2"};
+  EXPECT_FALSE(judge.known(remote)) << "another content";
+  EXPECT_EQ(commands_.asked.size(), 1U) << "to know asks nobody";
+}
+
 TEST_F(JudgeTest, RemembersUntilFileFlagsDevicesOrBuildChange) {
   const auto ask = [&](const JudgeQuestion& what) {
     EXPECT_TRUE(Judge(folder_, commands_).ask(what, std::chrono::seconds(1)));

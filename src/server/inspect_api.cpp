@@ -1,6 +1,7 @@
 #include "server/inspect_api.h"
 
 #include "server/inspection.h"
+#include "server/judges.h"
 #include "server/model_files.h"
 #include "sources/local.h"
 #include "sources/remote_profile.h"
@@ -44,7 +45,9 @@ Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& re
   BERTH_TRY(auto wish, read_body<InspectRequest>(request));
   BERTH_TRY(auto found, find_source(context, wish));
   const Machine machine = machine_of(found);
-  const auto judge = [&found](cluster::JudgeRequest what) { return judge_model(found, what); };
+  const auto judge = [&](cluster::JudgeRequest what) {
+    return judge_found(context, found, std::move(what));
+  };
   BERTH_TRY(Inspection inspection, inspect(wish, found.profile, machine, context.backends, judge));
   if (found.worker) inspection.worker = found.worker->name;
   inspection.hub = std::move(found.hub);

@@ -1,7 +1,9 @@
 #include "server/model_files.h"
 
 #include "formats/profile.h"
+#include "server/judges.h"
 #include "server/worker_questions.h"
+#include "sources/address.h"
 #include "sources/remote_profile.h"
 #include "store/typed.h"
 
@@ -105,8 +107,11 @@ model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeReq
   if (!found.worker) return {};
   auto table = ask_to_judge(*found.worker, request);
   if (table) return *std::move(table);
-  spdlog::warn("{} was not judged by the worker {}: {}", request.deployment.source,
-               found.worker->name, table.error().to_string());
+  // The query of an address may hold a signature.
+  const auto address = sources::parse_address(request.deployment.source);
+  spdlog::warn("{} was not judged by the worker {}: {}",
+               address ? address->shown : request.deployment.source, found.worker->name,
+               table.error().to_string());
   return {};
 }
 
@@ -126,7 +131,7 @@ ModelEyes eyes_of(ServerContext& context) {
       .judge =
           [&context](const FoundModel& found, cluster::JudgeRequest request) {
             request.devices = has_devices(context);
-            return judge_model(found, request);
+            return judge_found(context, found, std::move(request));
           }};
 }
 

@@ -19,8 +19,9 @@ struct FoundModel {
   model::ModelProfile profile;
   // The worker that read it; nothing where the server did, because no worker is ready.
   std::optional<model::Worker> worker;
-  std::optional<sources::HubChoice> hub = {};        // where it is on a hub
-  std::optional<model::RepositoryFiles> files = {};  // and what a machine may need of it
+  std::optional<sources::HubChoice> hub = {};  // where it is on a hub
+  // And what a machine may need of it; all projectors that may go with it are among them.
+  std::optional<model::RepositoryFiles> files = {};
 };
 
 // Asks the ready workers, the local one first, and takes the first that can read the model; `only`
@@ -37,6 +38,7 @@ Result<FoundModel> find_model_at(ServerContext& context, const std::string& sour
 
 // What an engine of the machine that read the model measures of its buffers; empty where nothing
 // there can, or it does not answer: a claim then uses bounds. `devices`: also for devices. Blocks.
+// See judge_found for models on the web.
 model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request);
 
 // Whether a worker has a device beside its CPU.

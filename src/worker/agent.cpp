@@ -430,6 +430,8 @@ Result<void> run_agent(const AgentOptions& options) {
   BERTH_TRY(const auto lock, FileLock::try_acquire(options.data.agent_lock()));
   BERTH_TRY(auto identity, make_identity(options));
   sweep_strangers(options.data, identity.tag);
+  std::error_code ignored;
+  std::filesystem::remove_all(options.data.headers(), ignored);  // of one that was killed
 
   net::IoContext context(1);
   auto changed = std::make_shared<net::WakeUp>(context.get_executor());
@@ -451,6 +453,7 @@ Result<void> run_agent(const AgentOptions& options) {
                      .pool = pool,
                      .packs = *packs,
                      .files = files,
+                     .hubs = hubs,
                      .places = places,
                      .system = agent.facts()});
   BERTH_TRY(const auto listener,

@@ -6,9 +6,11 @@
 #include "model/worker.h"
 #include "net/router.h"
 #include "net/thread_pool.h"
+#include "sources/hub/settings.h"
 
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <stop_token>
 #include <string>
@@ -29,6 +31,8 @@ struct JudgeService {
   std::function<std::vector<model::PackStatus>()> packs;  // of this worker; does not block
   model::SystemFacts system;                              // of this machine
   engines::Judge judge;
+  std::filesystem::path headers;  // a folder for those of a model that is elsewhere
+  std::function<Result<sources::HubSettings>()> hubs = [] { return sources::read_hub_settings(); };
   Duration patience = std::chrono::seconds(20);  // with all layouts of a model
   std::stop_source stop = {};
   net::ThreadPool pool{kThreads, kWaiting};

@@ -3,7 +3,9 @@
 #include "base/json.h"
 #include "cluster/protocol.h"
 #include "engines/test_support.h"
+#include "formats/gguf_builder.h"
 #include "net/testing.h"
+#include "sources/test_server.h"
 
 #include <optional>
 
@@ -15,6 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 model::ModelProfile llama() {
   model::ModelProfile profile;
@@ -42,6 +45,29 @@ std::vector<model::PackStatus> packs(model::PackState state) {
   built.folder = "/packs/built";
   built.state = state;
   return {plain, built};
+}
+
+std::string gguf() {
+  std::string text;
+  const auto bytes = formats::small_model().build();
+  text.reserve(bytes.size());
+  for (const std::byte byte : bytes) text += static_cast<char>(byte);
+  return text;
+}
+
+cluster::JudgeRequest request_for_hub(Bytes size) {
+  cluster::JudgeRequest request{.deployment = {.name = "chat", .source = "hf:o/m"},
+                                .backend = "llama-box",
+                                .profile = llama()};
+  request.profile.files = {{.path = "Q4/m.gguf", .size = size}};
+  request.files = model::RepositoryFiles{
+      .source = "hf:o/m",
+      .repository = "o/m",
+      .commit = std::string(40, 'c'),
+      .files = {{.path = "Q4/m.gguf",
+                 .size = size,
+                 .digest = {model::DigestKind::sha256, std::string(64, 'd')}}}};
+  return request;
 }
 
 class JudgeServiceTest : public ::testing::Test {
@@ -74,7 +100,15 @@ class JudgeServiceTest : public ::testing::Test {
                                           UnknownMembers::refuse);
   }
 
+  [[nodiscard]] std::filesystem::path headers() const { return data_.path() / "headers"; }
+  Result<sources::HubSettings> hubs() const {
+    sources::HubSettings settings;
+    settings.hugging_face = {.endpoint = hub_, .token = "t0ken"};
+    return settings;
+  }
+
   engines::testing::TestFolder data_;
+  std::string hub_;
   engines::testing::FakeCommands commands_;
   std::optional<Result<process::RunOutput>> answer_ = process::RunOutput{
       .standard_output =
@@ -84,7 +118,9 @@ class JudgeServiceTest : public ::testing::Test {
                         .backends = backends::builtin_backends(),
                         .packs = [this] { return packs(state_); },
                         .system = {.os = "linux", .cores = 2},
-                        .judge = engines::Judge(data_.path() / "judgements", commands_)};
+                        .judge = engines::Judge(data_.path() / "judgements", commands_),
+                        .headers = headers(),
+                        .hubs = [this] { return hubs(); }};
   std::optional<net::testing::RunningServer> server_;
 };
 
@@ -109,6 +145,53 @@ TEST_F(JudgeServiceTest, AsksTheJudgeWithTheFlagsThatTheEngineWouldGet) {
   EXPECT_THAT(commands_.asked[0], HasSubstr("--ctx-size 1024"));
   EXPECT_THAT(commands_.asked[0], HasSubstr("--cache-type-k q8_0"));
   EXPECT_THAT(commands_.asked[0], Not(HasSubstr("--judge-device")));
+}
+
+TEST_F(JudgeServiceTest, FetchesTheHeaderOfAModelOnAHubOnce) {
+  const auto file = gguf();
+  sources::testing::TestServer hub(
+      [&](auto& peer, const auto& request) { peer.send(part_answer(request, file)); });
+  hub_ = hub.url("");
+  auto request = request_for_hub(Bytes{file.size()});
+  const auto answer = [&] { return ask(to_text(to_json(request))); };
+  std::uintmax_t judged_size = 0;
+  commands_.intercept = [&](const std::string& command) {
+    EXPECT_THAT(command, HasSubstr((headers() / "Q4/m.gguf").string()));
+    judged_size = std::filesystem::file_size(headers() / "Q4/m.gguf");
+    return answer_;
+  };
+  EXPECT_EQ(answer().status, 200);
+  EXPECT_EQ(judged_size, file.size());
+  EXPECT_FALSE(std::filesystem::exists(headers())) << "it is removed when it was judged";
+  EXPECT_THAT(hub.seen(), SizeIs(1));
+  EXPECT_EQ(answer().status, 200);
+  EXPECT_THAT(commands_.asked, SizeIs(1));
+  EXPECT_THAT(hub.seen(), SizeIs(1)) << "the digest is known";
+  request.files->files[0].digest.hex = std::string(64, 'e');
+  EXPECT_EQ(answer().status, 200);
+  EXPECT_THAT(commands_.asked, SizeIs(2));
+}
+
+TEST_F(JudgeServiceTest, SaysWhyAHeaderCanNotBeHadAndJudgesNothing) {
+  sources::testing::TestServer hub(
+      [](auto& peer, const auto&) { peer.send(sources::testing::status_answer("403 Forbidden")); });
+  hub_ = hub.url("");
+  const auto response = ask(to_text(to_json(request_for_hub(7_B))));
+  EXPECT_EQ(response.status, 403);
+  EXPECT_THAT(response.body, Not(HasSubstr("t0ken")));
+  EXPECT_THAT(commands_.asked, IsEmpty());
+}
+
+TEST_F(JudgeServiceTest, WaitsForAHubNoLongerThanItsPatience) {
+  sources::testing::TestServer hub([](auto& peer, const auto&) {
+    while (peer.pause(std::chrono::seconds(1))) {
+    }
+    peer.close();
+  });
+  hub_ = hub.url("");
+  service_.patience = std::chrono::milliseconds(50);
+  EXPECT_EQ(ask(to_text(to_json(request_for_hub(7_B)))).status, 504);
+  EXPECT_THAT(commands_.asked, IsEmpty());
 }
 
 TEST_F(JudgeServiceTest, AnswersWithNothingWhereNoPackCanMeasure) {

@@ -15,23 +15,23 @@ constexpr Bytes kPlenty{1ULL << 50U};
 constexpr std::string_view kStandIn = "cuda";
 
 struct Asking {
+  const Scales& scales;
   const backends::Backend& backend;
   const backends::ParsedParameters& parameters;
-  const model::PackStatus& pack;
-  const model::Worker& worker;
   const cluster::JudgeRequest& request;
+  AbsentModel* absent = nullptr;  // of which the request is
 };
 
 // The command line of the engine for this layout, with the judge in the program's place.
 Result<std::vector<std::string>> command_of(const Asking& asking,
                                             const backends::LayoutQuestion& question) {
-  model::Placement placement{.worker = asking.worker.name};
+  model::Placement placement{.worker = asking.scales.worker.name};
   BERTH_TRY(placement.claim, asking.backend.estimate({.profile = asking.request.profile,
                                                       .parameters = asking.parameters,
                                                       .serving = question.serving,
                                                       .devices = question.devices,
-                                                      .cores = asking.worker.system.cores}));
-  model::EnginePack judge = asking.pack.pack;
+                                                      .cores = asking.scales.worker.system.cores}));
+  model::EnginePack judge = asking.scales.pack.pack;
   judge.program = judge.judge;
   BERTH_TRY(auto plan, asking.backend.launch(
                            {.deployment = asking.request.deployment,
@@ -39,9 +39,9 @@ Result<std::vector<std::string>> command_of(const Asking& asking,
                             .placement = placement,
                             .serving = question.serving,
                             .pack = judge,
-                            .pack_folder = asking.pack.folder,
-                            .pack_python = engines::pack_python(asking.pack.folder).string(),
-                            .worker = asking.worker,
+                            .pack_folder = asking.scales.pack.folder,
+                            .pack_python = engines::pack_python(asking.scales.pack.folder).string(),
+                            .worker = asking.scales.worker,
                             .instance = asking.request.deployment.name,
                             .folder = "/",
                             .engine_key = "",
@@ -51,20 +51,34 @@ Result<std::vector<std::string>> command_of(const Asking& asking,
 
 engines::JudgeQuestion question_of(const Asking& asking, std::vector<std::string> argv,
                                    const backends::LayoutQuestion& layout) {
-  engines::JudgeQuestion question{.argv = std::move(argv), .build = asking.pack.pack.build};
+  engines::JudgeQuestion question{.argv = std::move(argv), .build = asking.scales.pack.pack.build};
   for (const auto& share : layout.devices) {
     question.devices.push_back({share.device, std::string(kStandIn), kPlenty});
   }
+  const auto add = [&](const std::filesystem::path& path) {
+    const bool is_absent = asking.absent != nullptr && asking.absent->contains(path);
+    if (!is_absent) question.files.push_back(path);
+  };
   const std::filesystem::path source(asking.request.deployment.source);
   for (const auto& file : asking.request.profile.files) {
     const std::filesystem::path path(file.path);
-    question.files.push_back(path.is_absolute() ? path : source / path);
+    add(path.is_absolute() ? path : source / path);
   }
   // The model itself, its projector and whatever else the flags name.
   for (const auto& word : question.argv) {
-    if (word.starts_with('/')) question.files.emplace_back(word);
+    if (word.starts_with('/')) add(word);
   }
   return question;
+}
+
+Result<engines::Judgement> judgement_of(const Asking& asking, engines::JudgeQuestion question) {
+  const auto& scales = asking.scales;
+  if (asking.absent != nullptr) {
+    BERTH_TRY(question.contents, asking.absent->contents(question.argv));
+    if (auto known = scales.judge.known(question)) return *std::move(known);
+    BERTH_CHECK(asking.absent->fetch(question.argv));
+  }
+  return scales.judge.ask(question, scales.timeout, scales.stop);
 }
 
 backends::LayoutAnswer answer_of(const engines::Judgement& judgement) {
@@ -80,6 +94,27 @@ backends::LayoutAnswer answer_of(const engines::Judgement& judgement) {
   return answer;
 }
 
+Result<model::ComputeTable> judge(const Scales& scales, const cluster::JudgeRequest& request,
+                                  AbsentModel* absent) {
+  const auto* backend = scales.backends.find(request.backend);
+  if (backend == nullptr) {
+    return fail(ErrorCode::unsupported, "this worker has no backend named {}", request.backend);
+  }
+  BERTH_TRY(const auto parameters,
+            backends::parse_parameters(backend->descriptor(), request.deployment.parameters));
+  const Asking asking{scales, *backend, parameters, request, absent};
+  model::ComputeTable table{.build = scales.pack.pack.build};
+  for (const auto& layout :
+       backend->layout_questions(request.profile, parameters, request.devices)) {
+    BERTH_TRY(auto argv, command_of(asking, layout));
+    BERTH_TRY(const auto judgement,
+              judgement_of(asking, question_of(asking, std::move(argv), layout)));
+    const auto figures = backend->compute_figures(request.profile, layout, answer_of(judgement));
+    table.figures.insert(table.figures.end(), figures.begin(), figures.end());
+  }
+  return table;
+}
+
 }  // namespace
 
 const model::PackStatus* find_judge(const std::vector<model::PackStatus>& packs,
@@ -91,27 +126,13 @@ const model::PackStatus* find_judge(const std::vector<model::PackStatus>& packs,
   return found == packs.end() ? nullptr : &*found;
 }
 
-Result<model::ComputeTable> judge_model(engines::Judge& judge, const backends::Registry& backends,
-                                        const model::PackStatus& pack, const model::Worker& worker,
-                                        const cluster::JudgeRequest& request, Duration timeout,
-                                        const std::stop_token& stop) {
-  const auto* backend = backends.find(request.backend);
-  if (backend == nullptr) {
-    return fail(ErrorCode::unsupported, "this worker has no backend named {}", request.backend);
-  }
-  BERTH_TRY(const auto parameters,
-            backends::parse_parameters(backend->descriptor(), request.deployment.parameters));
-  const Asking asking{*backend, parameters, pack, worker, request};
-  model::ComputeTable table{.build = pack.pack.build};
-  for (const auto& layout :
-       backend->layout_questions(request.profile, parameters, request.devices)) {
-    BERTH_TRY(auto argv, command_of(asking, layout));
-    BERTH_TRY(const auto judgement,
-              judge.ask(question_of(asking, std::move(argv), layout), timeout, stop));
-    const auto figures = backend->compute_figures(request.profile, layout, answer_of(judgement));
-    table.figures.insert(table.figures.end(), figures.begin(), figures.end());
-  }
-  return table;
+Result<model::ComputeTable> judge_model(const Scales& scales,
+                                        const cluster::JudgeRequest& request) {
+  return judge(scales, request, nullptr);
+}
+
+Result<model::ComputeTable> judge_absent(const Scales& scales, AbsentModel& model) {
+  return judge(scales, model.request(), &model);
 }
 
 }  // namespace berth::worker

@@ -5,6 +5,7 @@
 #include "cluster/protocol.h"
 #include "engines/judge.h"
 #include "model/worker.h"
+#include "worker/absent_model.h"
 
 #include <stop_token>
 
@@ -14,11 +15,22 @@ namespace berth::worker {
 const model::PackStatus* find_judge(const std::vector<model::PackStatus>& packs,
                                     std::string_view backend);
 
+// With what a model is judged.
+struct Scales {
+  engines::Judge& judge;
+  const backends::Registry& backends;
+  const model::PackStatus& pack;
+  const model::Worker& worker;
+  Duration timeout;  // of each question
+  std::stop_token stop;
+};
+
 // Asks for each layout whose buffers the backend wants to know, with the very flags that the engine
 // would get. Blocks, about a second for each. Fails as Judge::ask, or as the backend does.
-Result<model::ComputeTable> judge_model(engines::Judge& judge, const backends::Registry& backends,
-                                        const model::PackStatus& pack, const model::Worker& worker,
-                                        const cluster::JudgeRequest& request, Duration timeout,
-                                        const std::stop_token& stop);
+Result<model::ComputeTable> judge_model(const Scales& scales, const cluster::JudgeRequest& request);
+
+// The same for a model that is not here; its headers are fetched where the answer is not known.
+// Fails as AbsentModel too.
+Result<model::ComputeTable> judge_absent(const Scales& scales, AbsentModel& model);
 
 }  // namespace berth::worker

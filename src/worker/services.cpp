@@ -11,7 +11,9 @@ Services::Services(const ServiceNeeds& needs)
              .backends = backends::builtin_backends(),
              .packs = [&packs = needs.packs] { return packs.list(); },
              .system = needs.system,
-             .judge = engines::Judge(needs.data.judgements())},
+             .judge = engines::Judge(needs.data.judgements()),
+             .headers = needs.data.headers(),
+             .hubs = [&hubs = needs.hubs] { return hubs.settings(); }},
       cache_(logs_.access_key, needs.files, needs.places) {}
 
 net::Router Services::routes() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "worker/cache_service.h"
+#include "worker/fetching.h"
 #include "worker/file_service.h"
 #include "worker/judge_service.h"
 #include "worker/log_service.h"
@@ -17,6 +18,7 @@ struct ServiceNeeds {
   net::ThreadPool& pool;
   const Packs& packs;
   ModelFiles& files;
+  const HubWays& hubs;
   sources::CachePlaces places;
   model::SystemFacts system;
 };
