@@ -2,6 +2,7 @@
 
 #include "formats/gguf_parts.h"
 #include "formats/profile.h"
+#include "sources/cache/profile.h"
 #include "sources/hub/profile.h"
 
 namespace berth::sources {
@@ -65,7 +66,15 @@ Result<RemoteModel> profile_remote(std::string_view text, const RangeOptions& op
   BERTH_TRY(const auto name, parse_hub_name(text));
   BERTH_TRY(auto settings, read_hub_settings());
   settings.http = options.http;
-  BERTH_TRY(auto found, profile_hub(name, settings));
+  auto asked = profile_hub(name, settings);
+  const bool is_away = !asked && (asked.error().code == ErrorCode::unavailable ||
+                                  asked.error().code == ErrorCode::timeout);
+  if (is_away) {
+    BERTH_TRY(const auto places, read_cache_places());
+    if (auto cached = profile_cached(name, places)) asked = std::move(cached);
+  }
+  if (!asked) return fail(std::move(asked).error());
+  HubModel found = *std::move(asked);
   return RemoteModel{.profile = std::move(found.profile),
                      .choice = std::move(found.choice),
                      .files = std::move(found.files)};

@@ -27,8 +27,9 @@ struct RemoteModel {
 };
 
 // Profiles what is there; nothing is downloaded. For a hub the settings are those of the
-// environment (hub/settings.h), with the client's options from `options`. Blocking; thread-safe.
-// Errors: as profile_url and profile_hub.
+// environment (hub/settings.h), with the client's options from `options`; where it can not be
+// asked, what this machine's caches have of the model counts. Blocking; thread-safe. Errors: as
+// profile_url and profile_hub.
 Result<RemoteModel> profile_remote(std::string_view text, const RangeOptions& options = {});
 
 // Profiles the GGUF file at `url`; tensor data is not read, but for what shares a block with the

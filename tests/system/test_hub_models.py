@@ -260,3 +260,17 @@ def test_bad_wishes_are_refused_by_name(hub: Hub, server: Berth, tiny_file: Path
                                                          "worker": "nobody"})
     assert refused.status_code == 404 and refused.json()["error"]["param"] == "worker"
     assert server.http("GET", "/api/v1/files", key=None).status_code == 401
+
+
+def test_without_the_hub_what_is_in_the_cache_serves(hub: Hub, server: Berth, tiny_file: Path):
+    some_tiny(hub, tiny_file)
+    server.cli("files", "get", "hf:org/tiny-GGUF")
+    server.stop()
+    server.settings |= {"HF_HUB_OFFLINE": "1"}
+    server.start()
+    wait_worker(server)
+    sent, asked = hub.cdn.sent, len(hub.web.asked)
+    server.cli("deploy", "tiny", "--model", "hf:org/tiny-GGUF")
+    assert (hub.cdn.sent, len(hub.web.asked)) == (sent, asked)
+    refused = server.cli("deploy", "other", "--model", "hf:org/other-GGUF", check=1).stderr
+    assert "HF_HUB_OFFLINE" in refused

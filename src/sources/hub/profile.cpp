@@ -26,13 +26,12 @@ model::ModelProfile with_paths(model::ModelProfile profile, const formats::FileS
 
 }  // namespace
 
-Result<HubModel> profile_hub(const HubName& name, const HubSettings& patient) {
-  const HubSettings settings = with_end(patient);
-  BERTH_TRY(const auto listing, list_repository(name, settings));
+Result<HubModel> profile_listed(const HubListing& listing, const OpenListed& open) {
+  const HubName& name = listing.name;
   BERTH_TRY(auto choice, choose_files(listing));
   auto paths = choice.files;
   paths.insert(paths.end(), choice.projectors.begin(), choice.projectors.end());
-  BERTH_TRY(const auto files, open_repository(listing, paths, settings));
+  BERTH_TRY(const auto files, open(paths));
   BERTH_TRY(auto found, formats::profile_files(*files));
   auto profile = with_paths(std::move(found), *files);
   // People tell models of one name by who made them.
@@ -41,6 +40,14 @@ Result<HubModel> profile_hub(const HubName& name, const HubSettings& patient) {
   BERTH_TRY(auto chosen, files_of(listing, paths));
   return HubModel{
       .choice = std::move(choice), .files = std::move(chosen), .profile = std::move(profile)};
+}
+
+Result<HubModel> profile_hub(const HubName& name, const HubSettings& patient) {
+  const HubSettings settings = with_end(patient);
+  BERTH_TRY(const auto listing, list_repository(name, settings));
+  return profile_listed(listing, [&](const std::vector<std::string>& paths) {
+    return open_repository(listing, paths, settings);
+  });
 }
 
 }  // namespace berth::sources
