@@ -1,5 +1,8 @@
 #include "sources/http_client.h"
 
+#include "sources/rate_limit.h"
+#include "sources/web_settings.h"
+
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -127,6 +130,14 @@ HttpFailure HttpClient::failure_of(const HttpHead& head, const Address& place) c
   HttpFailure failure{.error = refusal(head.status, place.host, has_secret),
                       .is_transient = head.status == 429 || head.status >= 500,
                       .retry_after = head.retry_after};
+  if (const auto limit = head.status == 429 ? reached_limit(head) : std::nullopt;
+      limit && limit->quota != 0 && limit->seconds != 0) {
+    failure.error.message +=
+        fmt::format("; it allows {} requests in {} s", limit->quota, limit->seconds);
+  }
+  if (head.status == 407) {
+    if (const auto proxy = proxy_for(place)) return {.error = proxy_wants_user(*proxy)};
+  }
   if (options_.explain && place.same_origin(address_)) {
     if (auto own = options_.explain(head, has_secret)) failure.error = *std::move(own);
   }

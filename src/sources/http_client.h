@@ -12,7 +12,8 @@ namespace berth::sources {
 struct HttpRetries {
   int count = 3;                                          // attempts after the first
   Duration first_pause = std::chrono::milliseconds(500);  // doubles each time; less a random part
-  // Also of what a server asks for by Retry-After; where that is longer, there is no other attempt.
+  // Also of what a server asks for by Retry-After or RateLimit; where that is longer, there is no
+  // other attempt.
   Duration longest_pause = std::chrono::seconds(20);
 };
 

@@ -1,110 +1,133 @@
-"""The worker's proxy: requests reach engines by it while the agent is away."""
+"""Models on the web through a proxy, and from a server whose certificate an authority of one's own
+signed; with real TLS."""
 
-import os
-import signal
+import base64
+import socket
+import subprocess
 import threading
 from pathlib import Path
 from typing import Iterator
 
-import httpx
 import pytest
 
-from harness import Berth, eventually, running
+from harness import Berth, free_port
+from test_inspect_url import Web, nobody  # noqa: F401 (nobody is a fixture)
+
+
+# Whatever the machine's user has set.
+NO_AUTHORITIES = dict.fromkeys(
+    ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), "")
+
+
+class Tunnel:
+    """A proxy that opens ways to servers on this machine for whoever has the password."""
+
+    def __init__(self, password: str) -> None:
+        self.expected = "Basic " + base64.b64encode(f"me:{password}".encode()).decode()
+        self.opened: list[str] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        request, *fields = head.decode().split("\r\n")
+        if f"Proxy-Authorization: {self.expected}" not in fields:
+            client.sendall(b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n")
+            client.close()
+            return
+        target = request.split()[1]
+        self.opened.append(target)
+        server = socket.create_connection(("127.0.0.1", int(target.rpartition(":")[2])))
+        client.sendall(b"HTTP/1.1 200 Go\r\n\r\n")
+        threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+        self._copy(client, server)
+
+    @staticmethod
+    def _copy(origin: socket.socket, target: socket.socket) -> None:
+        try:
+            while piece := origin.recv(1 << 16):
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.listener.close()
 
 
 @pytest.fixture
-def by_proxy(tmp_path: Path) -> Iterator[Berth]:
-    """A server that reaches its own engines by the proxy, as it will those of other machines."""
-    with running(tmp_path, BERTH_ENGINES_BY_PROXY="true") as server:
-        yield server
+def tunnel() -> Iterator[Tunnel]:
+    one = Tunnel("s3cret")
+    yield one
+    one.close()
 
 
-def processes(berth: Berth, command: str) -> list[int]:
-    return [pid for pid, argv in berth.left_over().items() if f"berth {command} " in argv + " "]
+@pytest.fixture
+def private(tiny_file: Path, tmp_path: Path) -> Iterator[tuple[Web, Path]]:
+    """A server whose certificate an authority signed that nobody knows, and the authority's."""
+    def openssl(*arguments: object) -> None:
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    folder = tmp_path / "authority"
+    folder.mkdir()
+    authority, key = folder / "authority.pem", folder / "authority.key"
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Ours",
+            "-keyout", key, "-out", authority)
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+            "-keyout", folder / "server.key", "-out", folder / "server.csr")
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    openssl("x509", "-req", "-in", folder / "server.csr", "-CA", authority, "-CAkey", key,
+            "-CAcreateserial", "-days", "2", "-extfile", folder / "names",
+            "-out", folder / "server.pem")
+    both = folder / "both.pem"
+    both.write_text((folder / "server.key").read_text() + (folder / "server.pem").read_text())
+    server = Web(tiny_file.parent, both)
+    yield server, authority
+    server.shutdown()
+    server.server_close()
 
 
-class Load:
-    """Requests one after the other, from several threads, until it is stopped; what failed."""
-
-    def __init__(self, berth: Berth, model: str, threads: int = 4) -> None:
-        self.berth, self.model = berth, model
-        self.failures: list[str] = []
-        self.answers = 0
-        self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
-
-    def _run(self) -> None:
-        with httpx.Client(timeout=60, headers={"Authorization": f"Bearer {self.berth.key}"}) as client:
-            while not self.ended.is_set():
-                answer = client.post(f"{self.berth.url}/v1/completions", json={
-                    "model": self.model, "prompt": "x", "max_tokens": 20, "ignore_eos": True})
-                if answer.status_code != 200:
-                    self.failures.append(answer.text)
-                self.answers += 1
-
-    def __enter__(self) -> "Load":
-        for thread in self.threads:
-            thread.start()
-        eventually("requests are answered", lambda: self.answers > 4, 60)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        for thread in self.threads:
-            thread.join(60)
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_an_authority_of_one_s_own_is_trusted_where_a_variable_names_it(
+        nobody: Berth, private: tuple[Web, Path], tiny_file: Path, variable: str):
+    web, authority = private
+    url = web.url(f"/{tiny_file.name}")
+    known = NO_AUTHORITIES | {variable: str(authority)}
+    assert "llama" in nobody.cli("inspect", url, env=known).stdout
+    run = nobody.cli("inspect", url, env=NO_AUTHORITIES, check=1)
+    assert "localhost is not trusted" in run.stderr
+    assert "name its file in SSL_CERT_FILE" in run.stderr
+    run = nobody.cli("inspect", url, env=NO_AUTHORITIES | {variable: "/nowhere.pem"}, check=1)
+    assert f"see {variable}" in run.stderr
 
 
-def test_requests_flow_while_the_agent_starts_again(by_proxy: Berth, tiny_file: Path, rounds: int):
-    by_proxy.deploy("flows", tiny_file)
-    engine = by_proxy.wait_ready("flows")[0]["pid"]
-    with Load(by_proxy, "flows") as load:
-        for _ in range(rounds):
-            agent = processes(by_proxy, "worker")[0]
-            os.kill(agent, signal.SIGKILL)
-            eventually("another agent runs", lambda: [
-                pid for pid in processes(by_proxy, "worker") if pid != agent], 30)
-            before = load.answers
-            eventually("requests are still answered", lambda: load.answers > before + 4, 60)
-    assert not load.failures
-    assert by_proxy.wait_ready("flows")[0]["pid"] == engine
+def test_an_https_server_is_read_through_a_proxy(
+        nobody: Berth, private: tuple[Web, Path], tunnel: Tunnel, tiny_file: Path):
+    web, authority = private
+    url = web.url(f"/{tiny_file.name}")
+    way = {"SSL_CERT_FILE": str(authority), "no_proxy": "", "NO_PROXY": "", "https_proxy": "",
+           "HTTPS_PROXY": f"http://me:s3cret@127.0.0.1:{tunnel.port}"}
+    assert "llama" in nobody.cli("inspect", url, env=way).stdout
+    assert tunnel.opened == [f"localhost:{web.server_port}"]
+    nobody.cli("inspect", url, env=way | {"NO_PROXY": "localhost"})
+    assert len(tunnel.opened) == 1
 
+    wrong = way | {"HTTPS_PROXY": f"http://me:hidd3n@127.0.0.1:{tunnel.port}"}
+    run = nobody.cli("inspect", url, env=wrong, check=1)
+    assert f"proxy 127.0.0.1:{tunnel.port} wants another user" in run.stderr
+    assert "HTTPS_PROXY" in run.stderr and "hidd3n" not in run.stderr
 
-def test_a_killed_proxy_comes_back_where_it_was(by_proxy: Berth, tiny_file: Path, rounds: int):
-    by_proxy.deploy("back", tiny_file)
-    engine = by_proxy.wait_ready("back")[0]["pid"]
-    client = by_proxy.openai()
-    address = by_proxy.api("GET", "/api/v1/workers")["items"][0]["proxy_address"]
-    for _ in range(rounds):
-        proxy = processes(by_proxy, "proxy")[0]
-        os.kill(proxy, signal.SIGKILL)
-        eventually("another proxy runs", lambda: [
-            pid for pid in processes(by_proxy, "proxy") if pid != proxy], 30)
-        eventually("it answers", lambda: by_proxy.http("POST", "/v1/completions", json={
-            "model": "back", "prompt": "x", "max_tokens": 1}).status_code == 200, 30)
-    assert by_proxy.api("GET", "/api/v1/workers")["items"][0]["proxy_address"] == address
-    assert by_proxy.wait_ready("back")[0]["pid"] == engine
-    assert client.completions.create(model="back", prompt="x", max_tokens=1).choices
-
-
-def test_the_proxy_wants_its_own_key(by_proxy: Berth, tiny_file: Path):
-    by_proxy.deploy("locked", tiny_file)
-    instance = by_proxy.wait_ready("locked")[0]
-    worker = by_proxy.api("GET", "/api/v1/workers")["items"][0]
-    assert "proxy_key" not in worker, "a key in an answer"
-    url = f"http://{worker['proxy_address']}/engines/{instance['name']}.1.0/v1/models"
-    for key in ("none", "wrong", by_proxy.key):
-        assert httpx.get(url, headers={"Authorization": f"Bearer {key}"}).status_code == 401
-
-
-def test_the_proxy_stays_with_engines_that_are_left(by_proxy: Berth, tiny_file: Path):
-    by_proxy.stop()
-    by_proxy.start("--leave-engines")
-    by_proxy.deploy("left", tiny_file)
-    by_proxy.wait_ready("left")
-    proxy = processes(by_proxy, "proxy")
-    by_proxy.stop()
-    assert processes(by_proxy, "proxy") == proxy
-    by_proxy.start()
-    by_proxy.wait_ready("left")
-    assert processes(by_proxy, "proxy") == proxy
-    assert by_proxy.openai().completions.create(model="left", prompt="x", max_tokens=1).choices
+    gone = way | {"HTTPS_PROXY": f"http://me:hidd3n@127.0.0.1:{free_port()}"}
+    run = nobody.cli("inspect", url, env=gone, check=1)
+    assert "localhost through the proxy 127.0.0.1:" in run.stderr and "hidd3n" not in run.stderr
