@@ -85,6 +85,8 @@ class CurlHandle {
 
   // What came so far, heads included.
   [[nodiscard]] Bytes received() const { return received_; }
+  // For another user of the handle.
+  void count_anew() { received_ = {}; }
 
  private:
   using Handle = std::unique_ptr<void, void (*)(void*)>;

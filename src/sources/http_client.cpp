@@ -1,5 +1,6 @@
 #include "sources/http_client.h"
 
+#include "sources/connection_pool.h"
 #include "sources/rate_limit.h"
 #include "sources/web_settings.h"
 
@@ -92,8 +93,18 @@ Result<HttpClient> HttpClient::open(Address address, HttpOptions options) {
     return fail(ErrorCode::invalid_parameter,
                 "the token has characters that no token has, such as spaces or line ends");
   }
+  if (options.connections) {
+    if (auto idle = options.connections->take(address)) {
+      return HttpClient(*std::move(idle), std::move(address), std::move(options));
+    }
+  }
   BERTH_TRY(auto curl, CurlHandle::open());
   return HttpClient(std::move(curl), std::move(address), std::move(options));
+}
+
+HttpClient::~HttpClient() {
+  // Null in one that was moved from, too.
+  if (options_.connections) options_.connections->give(address_, std::move(curl_));
 }
 
 Result<HttpHead> HttpClient::get(const std::vector<std::string>& fields, HttpSink& sink) {

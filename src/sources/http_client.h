@@ -5,6 +5,7 @@
 #include "sources/curl.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
 
 namespace berth::sources {
@@ -16,6 +17,8 @@ struct HttpRetries {
   // other attempt.
   Duration longest_pause = std::chrono::seconds(20);
 };
+
+class ConnectionPool;
 
 struct HttpOptions {
   HttpDeadlines deadlines;
@@ -32,6 +35,8 @@ struct HttpOptions {
   std::function<std::optional<Error>(const HttpHead&, bool has_secret)> explain;
   Bytes traffic_limit = 64_MiB;  // of all that comes in, failed attempts and heads included
   std::stop_token stop;          // ends a request within about a second
+  // Whose connections are used, and kept open for the next client; null: those of the client alone.
+  std::shared_ptr<ConnectionPool> connections;
 };
 
 inline constexpr int kMaxRedirects = 5;
@@ -42,6 +47,12 @@ class HttpClient {
   // Does not ask anything yet. Fails with invalid_parameter where the token, or the secret
   // field, can not be sent.
   static Result<HttpClient> open(Address address, HttpOptions options);
+
+  HttpClient(HttpClient&&) noexcept = default;
+  HttpClient& operator=(HttpClient&&) = delete;
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+  ~HttpClient();
 
   // A GET with these fields ("Range: bytes=0-9"), its body to `sink`. Gives the heads of answers
   // 2xx, and of 412 and 416, whose bodies are dropped; all others are errors:

@@ -64,7 +64,9 @@ Result<RemoteModel> profile_remote(std::string_view text, const RangeOptions& op
   }
   BERTH_TRY(const auto name, parse_hub_name(text));
   BERTH_TRY(auto settings, read_hub_settings());
+  auto connections = std::move(settings.http.connections);
   settings.http = options.http;
+  if (!settings.http.connections) settings.http.connections = std::move(connections);
   BERTH_TRY(auto found, profile_hub(name, settings));
   return RemoteModel{.profile = std::move(found.profile),
                      .choice = std::move(found.choice),

@@ -1,6 +1,7 @@
 #include "sources/hub/settings.h"
 
 #include "base/regular_file.h"
+#include "sources/connection_pool.h"
 
 #include <algorithm>
 #include <array>
@@ -178,6 +179,7 @@ Result<HubSettings> read_hub_settings(const EnvironmentLookup& lookup) {
   BERTH_CHECK(take_endpoint(lookup, "BERTH_OLLAMA_REGISTRY", settings.ollama.endpoint));
   take_token(lookup, settings);
   settings.model_scope.token = value_of(lookup, "MODELSCOPE_API_TOKEN");
+  settings.http.connections = std::make_shared<ConnectionPool>();
   settings.offline = is_yes(value_of(lookup, "HF_HUB_OFFLINE"));
   return settings;
 }

@@ -25,7 +25,8 @@ struct HubSettings {
   HubPlace ollama{.endpoint = "https://registry.ollama.ai", .token = ""};
   bool offline = false;                    // asks nobody
   std::vector<std::string> warnings = {};  // about what was read: sentences without a secret
-  // For each request; `end` is for all of them (see with_end).
+  // For each request; `end` is for all of them (see with_end), and so are the connections that
+  // read_hub_settings sets up.
   HttpOptions http;
 
   [[nodiscard]] const HubPlace& place_of(Hub hub) const;
