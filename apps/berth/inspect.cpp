@@ -1,6 +1,7 @@
 // berth inspect: what a model is, what it needs, and which backend would serve it. A worker reads
 // the files where a server answers (the server, what is at a web address), else this program does.
 #include "api_client.h"
+#include "base/log.h"
 #include "command.h"
 #include "formats/profile.h"
 #include "server/inspection.h"
@@ -58,7 +59,10 @@ Result<std::string> whole_source(const std::string& text) {
 }
 
 Result<sources::RemoteModel> profile_here(const std::string& source) {
-  if (sources::is_remote(source)) return sources::profile_remote(source);
+  if (sources::is_remote(source)) {
+    start_logging("berth", "warn");  // about tokens: standard output is for the answer
+    return sources::profile_remote(source);
+  }
   BERTH_TRY(auto profile, formats::profile_path(source));
   return sources::RemoteModel{.profile = std::move(profile), .choice = std::nullopt};
 }

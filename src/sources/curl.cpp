@@ -1,6 +1,8 @@
 #include "sources/curl.h"
 
 #include "sources/libcurl.h"
+#include "sources/rate_limit.h"
+#include "sources/web_settings.h"
 
 #include <algorithm>
 #include <array>
@@ -28,6 +30,11 @@ struct Easy {
   template <class T>
   void set(CURLoption option, T value) const {
     curl.easy_setopt(handle, option, value);
+  }
+  [[nodiscard]] long status(CURLINFO what) const {
+    long value = 0;
+    curl.easy_getinfo(handle, what, &value);
+    return value;
   }
   [[nodiscard]] curl_off_t number(CURLINFO what) const {
     curl_off_t value = 0;
@@ -177,8 +184,13 @@ FieldList field_list(const LibCurl& curl, const std::vector<std::string>& fields
 
 void set_authorities(const Easy& easy) {
   // libcurl leaves these to its callers.
-  if (const char* file = std::getenv("SSL_CERT_FILE")) easy.set(CURLOPT_CAINFO, file);
-  if (const char* folder = std::getenv("SSL_CERT_DIR")) easy.set(CURLOPT_CAPATH, folder);
+  const Authorities own = authorities();
+  for (const auto option : {CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO}) {
+    if (!own.file.empty()) easy.set(option, own.file.c_str());
+  }
+  for (const auto option : {CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH}) {
+    if (!own.folder.empty()) easy.set(option, own.folder.c_str());
+  }
 }
 
 void set_up(const Easy& easy, const HttpRequest& request, Transfer& transfer, curl_slist* fields,
@@ -205,61 +217,120 @@ void set_up(const Easy& easy, const HttpRequest& request, Transfer& transfer, cu
   easy.set(CURLOPT_XFERINFOFUNCTION, &on_progress);
   easy.set(CURLOPT_XFERINFODATA, &transfer);
   set_authorities(easy);
+  // Chosen here so that messages can name it; NO_PROXY is left to curl.
+  if (const auto proxy = proxy_for(request.address)) easy.set(CURLOPT_PROXY, proxy->value.c_str());
 }
 
 HttpFailure transient(Error error) { return {.error = std::move(error), .is_transient = true}; }
 
-HttpFailure time_out(const Easy& easy, const HttpRequest& request) {
+HttpFailure time_out(const Easy& easy, const HttpRequest& request, const std::string& to) {
   const bool was_connected = easy.number(CURLINFO_PRETRANSFER_TIME_T) > 0;
   if (!was_connected) {
-    return transient(make_error(ErrorCode::timeout, "no connection to {} within {}",
-                                request.address.host, seconds_text(request.deadlines.connect)));
+    return transient(make_error(ErrorCode::timeout, "no connection to {} within {}", to,
+                                seconds_text(request.deadlines.connect)));
   }
   return {.error = make_error(ErrorCode::timeout, "{} did not send its answer within {}",
                               request.address.host, seconds_text(request.deadlines.request))};
+}
+
+// Whether curl speaks of the proxy: it got as far as to ask it for the way, or names it.
+bool is_about(const Proxy& proxy, CURLcode code, const Easy& easy, std::string_view detail) {
+  if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY) return true;
+  if (easy.status(CURLINFO_HTTP_CONNECTCODE) != 0) return true;
+  const auto colon = proxy.shown.rfind(':');
+  return colon != std::string::npos &&
+         detail.find(fmt::format("{} port {} ", proxy.shown.substr(0, colon),
+                                 proxy.shown.substr(colon + 1))) != std::string_view::npos;
+}
+
+// What a proxy says to the wish for a way through it.
+HttpFailure refused_way(int status, const Proxy& proxy, const std::string& host) {
+  if (status == 407) return {.error = proxy_wants_user(proxy)};
+  return {.error = make_error(status >= 500 ? ErrorCode::unavailable : ErrorCode::permission_denied,
+                              "the proxy {} (of {}) opens no way to {} (HTTP {}); where none is "
+                              "needed, name {} in NO_PROXY",
+                              proxy.shown, proxy.variable, host, status, host),
+          .is_transient = status >= 500 || status == 429};
+}
+
+Error distrust(const std::string& host, std::string_view why) {
+  const Authorities own = authorities();
+  if (own.file.empty() && own.folder.empty()) {
+    return make_error(ErrorCode::io,
+                      "the certificate of {} is not trusted: {}; where an authority of "
+                      "your own signed it, name its file in SSL_CERT_FILE",
+                      host, why);
+  }
+  const bool is_file = !own.file.empty();
+  return make_error(ErrorCode::io,
+                    "the certificate of {} is not trusted: {}; {} names {}, which must hold the "
+                    "authority that signed it",
+                    host, why, is_file ? own.file_variable : own.folder_variable,
+                    is_file ? own.file : own.folder);
+}
+
+Error unread_authorities(std::string_view why) {
+  const Authorities own = authorities();
+  return make_error(ErrorCode::io,
+                    "the certificates of the authorities can not be read: {}; see {}", why,
+                    own.file.empty() ? "SSL_CERT_FILE and SSL_CERT_DIR" : own.file_variable);
 }
 
 // What went wrong on the way, in words for a person.
 HttpFailure failure_of(CURLcode code, const Easy& easy, const HttpRequest& request,
                        std::string_view detail) {
   const std::string& host = request.address.host;
+  const auto proxy = proxy_for(request.address);
+  // curl cites a proxy that it does not understand, password and all.
+  if (proxy && (detail.starts_with("Unsupported proxy") ||
+                detail.find(proxy->value) != std::string_view::npos)) {
+    return {.error = make_error(ErrorCode::invalid_parameter,
+                                "no connection to {}: {} holds no address of a proxy, such as "
+                                "http://proxy.example:3128",
+                                host, proxy->variable)};
+  }
   const std::string why = quoted(detail.empty() ? easy.curl.easy_strerror(code) : detail);
+  const bool is_proxy = proxy && is_about(*proxy, code, easy, detail);
+  const auto refusal = is_proxy ? easy.status(CURLINFO_HTTP_CONNECTCODE) : 0;
+  if (refusal >= 300) return refused_way(static_cast<int>(refusal), *proxy, host);
+  const std::string to =
+      is_proxy ? fmt::format("{} through the proxy {} (of {})", host, proxy->shown, proxy->variable)
+               : host;
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-      return time_out(easy, request);
+      return time_out(easy, request, to);
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:
-      return transient(make_error(ErrorCode::unavailable, "no connection to {}: {}", host, why));
+    case CURLE_PROXY:
+      return transient(make_error(ErrorCode::unavailable, "no connection to {}: {}", to, why));
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_GOT_NOTHING:
       return transient(
-          make_error(ErrorCode::unavailable, "the connection to {} broke off: {}", host, why));
+          make_error(ErrorCode::unavailable, "the connection to {} broke off: {}", to, why));
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
-      return {.error = make_error(ErrorCode::io,
-                                  "the certificate of {} is not trusted: {}; where an authority of "
-                                  "your own signed it, name its file in SSL_CERT_FILE",
-                                  host, why)};
+      return {.error = distrust(host, why)};
     case CURLE_SSL_CACERT_BADFILE:
-      return {.error = make_error(ErrorCode::io,
-                                  "the certificates of the authorities can not be read: {}; see "
-                                  "SSL_CERT_FILE and SSL_CERT_DIR",
-                                  why)};
+      return {.error = unread_authorities(why)};
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
-      return {.error = make_error(ErrorCode::corrupt, "{} does not speak HTTP: {}", host, why)};
+      return {.error = make_error(ErrorCode::corrupt, "{} does not speak HTTP: {}", to, why)};
     default:
-      return {.error = make_error(ErrorCode::io, "asking {}: {}", host, why)};
+      return {.error = make_error(ErrorCode::io, "asking {}: {}", to, why)};
   }
 }
 
-Duration retry_after_of(const Easy& easy) {
+Duration retry_after_of(const Easy& easy, const HttpHead& head) {
   const curl_off_t seconds = easy.number(CURLINFO_RETRY_AFTER);
+  if (seconds <= 0 && head.status == 429) {
+    // The rest of a second is not told.
+    if (const auto limit = reached_limit(head)) return limit->reset + std::chrono::seconds(1);
+  }
   // Longer than anybody waits, and far from an overflow.
   return std::chrono::seconds(std::clamp<curl_off_t>(seconds, 0, 1'000'000));
 }
@@ -300,7 +371,7 @@ HttpResult<HttpHead> CurlHandle::get(const HttpRequest& request, HttpSink& sink)
     return tl::unexpected(transient(
         make_error(ErrorCode::unavailable, "{} ended its answer early", request.address.host)));
   }
-  transfer.head.retry_after = retry_after_of(easy);
+  transfer.head.retry_after = retry_after_of(easy, transfer.head);
   return std::move(transfer.head);
 }
 

@@ -32,7 +32,7 @@ struct HttpHead {
   int status = 0;
   std::string host;                                        // that answers
   std::map<std::string, std::string, std::less<>> fields;  // by name in lower case
-  Duration retry_after{0};                                 // 0: not said
+  Duration retry_after{0};  // by Retry-After, or RateLimit with a status 429; 0: not said
 
   // Empty where absent; one that is there several times is joined by ", ".
   [[nodiscard]] std::string_view field(std::string_view name) const;
@@ -72,9 +72,9 @@ struct HttpFailure {
 template <class T>
 using HttpResult = tl::expected<T, HttpFailure>;
 
-// A handle keeps its connections for the next request. Not thread-safe; blocks. Proxies come from
-// the environment as curl has it (https_proxy, HTTPS_PROXY, http_proxy, NO_PROXY …), authorities
-// from SSL_CERT_FILE and SSL_CERT_DIR, else from the system.
+// A handle keeps its connections for the next request. Not thread-safe; blocks. Proxies and
+// authorities come from the environment (web_settings.h), else from the system; no message holds a
+// proxy's user or password.
 class CurlHandle {
  public:
   // Fails with unsupported or internal where libcurl can not be loaded or set up.
@@ -85,6 +85,8 @@ class CurlHandle {
 
   // What came so far, heads included.
   [[nodiscard]] Bytes received() const { return received_; }
+  // For another user of the handle.
+  void count_anew() { received_ = {}; }
 
  private:
   using Handle = std::unique_ptr<void, void (*)(void*)>;

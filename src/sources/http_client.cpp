@@ -1,5 +1,9 @@
 #include "sources/http_client.h"
 
+#include "sources/connection_pool.h"
+#include "sources/rate_limit.h"
+#include "sources/web_settings.h"
+
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -89,8 +93,18 @@ Result<HttpClient> HttpClient::open(Address address, HttpOptions options) {
     return fail(ErrorCode::invalid_parameter,
                 "the token has characters that no token has, such as spaces or line ends");
   }
+  if (options.connections) {
+    if (auto idle = options.connections->take(address)) {
+      return HttpClient(*std::move(idle), std::move(address), std::move(options));
+    }
+  }
   BERTH_TRY(auto curl, CurlHandle::open());
   return HttpClient(std::move(curl), std::move(address), std::move(options));
+}
+
+HttpClient::~HttpClient() {
+  // Null in one that was moved from, too.
+  if (options_.connections) options_.connections->give(address_, std::move(curl_));
 }
 
 Result<HttpHead> HttpClient::get(const std::vector<std::string>& fields, HttpSink& sink) {
@@ -127,6 +141,14 @@ HttpFailure HttpClient::failure_of(const HttpHead& head, const Address& place) c
   HttpFailure failure{.error = refusal(head.status, place.host, has_secret),
                       .is_transient = head.status == 429 || head.status >= 500,
                       .retry_after = head.retry_after};
+  if (const auto limit = head.status == 429 ? reached_limit(head) : std::nullopt;
+      limit && limit->quota != 0 && limit->seconds != 0) {
+    failure.error.message +=
+        fmt::format("; it allows {} requests in {} s", limit->quota, limit->seconds);
+  }
+  if (head.status == 407) {
+    if (const auto proxy = proxy_for(place)) return {.error = proxy_wants_user(*proxy)};
+  }
   if (options_.explain && place.same_origin(address_)) {
     if (auto own = options_.explain(head, has_secret)) failure.error = *std::move(own);
   }

@@ -5,6 +5,7 @@
 #include "sources/curl.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
 
 namespace berth::sources {
@@ -12,9 +13,12 @@ namespace berth::sources {
 struct HttpRetries {
   int count = 3;                                          // attempts after the first
   Duration first_pause = std::chrono::milliseconds(500);  // doubles each time; less a random part
-  // Also of what a server asks for by Retry-After; where that is longer, there is no other attempt.
+  // Also of what a server asks for by Retry-After or RateLimit; where that is longer, there is no
+  // other attempt.
   Duration longest_pause = std::chrono::seconds(20);
 };
+
+class ConnectionPool;
 
 struct HttpOptions {
   HttpDeadlines deadlines;
@@ -31,6 +35,8 @@ struct HttpOptions {
   std::function<std::optional<Error>(const HttpHead&, bool has_secret)> explain;
   Bytes traffic_limit = 64_MiB;  // of all that comes in, failed attempts and heads included
   std::stop_token stop;          // ends a request within about a second
+  // Whose connections are used, and kept open for the next client; null: those of the client alone.
+  std::shared_ptr<ConnectionPool> connections;
 };
 
 inline constexpr int kMaxRedirects = 5;
@@ -41,6 +47,12 @@ class HttpClient {
   // Does not ask anything yet. Fails with invalid_parameter where the token, or the secret
   // field, can not be sent.
   static Result<HttpClient> open(Address address, HttpOptions options);
+
+  HttpClient(HttpClient&&) noexcept = default;
+  HttpClient& operator=(HttpClient&&) = delete;
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+  ~HttpClient();
 
   // A GET with these fields ("Range: bytes=0-9"), its body to `sink`. Gives the heads of answers
   // 2xx, and of 412 and 416, whose bodies are dropped; all others are errors:

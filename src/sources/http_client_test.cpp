@@ -359,18 +359,5 @@ TEST(HttpClient, RefusesWhatIsNotHttp) {
   EXPECT_THAT(error_of(server.url("/m")).message, HasSubstr("does not speak HTTP"));
 }
 
-TEST(HttpClient, UsesTheProxyOfTheEnvironment) {
-  const TestServer proxy(serve_file);
-  ::setenv("http_proxy", proxy.url("").c_str(), 1);
-  const std::string through = text_at("http://model.example/m");
-  const TestServer server(serve_file);  // 127.0.0.1 is in no_proxy
-  const std::string beside = text_at(server.url("/m"));
-  ::unsetenv("http_proxy");
-  EXPECT_EQ(through, kFile);
-  EXPECT_EQ(beside, kFile);
-  ASSERT_EQ(proxy.seen().size(), 1);
-  EXPECT_EQ(proxy.seen()[0].target, "http://model.example/m");
-}
-
 }  // namespace
 }  // namespace berth::sources

@@ -65,7 +65,9 @@ Result<RemoteModel> profile_remote(std::string_view text, const RangeOptions& op
   }
   BERTH_TRY(const auto name, parse_hub_name(text));
   BERTH_TRY(auto settings, read_hub_settings());
+  auto connections = std::move(settings.http.connections);
   settings.http = options.http;
+  if (!settings.http.connections) settings.http.connections = std::move(connections);
   auto asked = profile_hub(name, settings);
   const bool is_away = !asked && (asked.error().code == ErrorCode::unavailable ||
                                   asked.error().code == ErrorCode::timeout);

@@ -118,6 +118,11 @@ class TestServer {
     const std::lock_guard lock(mutex_);
     return seen_;
   }
+  // Accepted so far.
+  [[nodiscard]] std::size_t connections() const {
+    const std::lock_guard lock(mutex_);
+    return sockets_.size();
+  }
   // What was sent by scripts that have ended.
   [[nodiscard]] std::size_t sent() const {
     const std::lock_guard lock(mutex_);

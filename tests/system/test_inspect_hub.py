@@ -111,6 +111,24 @@ def test_a_gated_repository_says_where_to_accept_and_which_variable_takes_the_to
     assert all("authorization" not in one.headers for one in hub.cdn.asked)
 
 
+def test_the_token_of_a_login_is_used_and_its_readers_are_warned_of(
+        hub: Hub, nobody: Berth, tmp_path: Path, tiny_file: Path):
+    hub.repository("org/gated", gated=True).commit({"tiny.gguf": tiny_file})
+    hub.accounts = {"hf_in": {"org/gated"}}
+    token = tmp_path / "huggingface/token"
+    token.parent.mkdir()
+    token.write_text("hf_in\n")
+    token.chmod(0o644)
+    run = nobody.cli("inspect", "hf:org/gated", "--json")
+    assert json.loads(run.stdout)["backend"] == "llama-box"
+    assert f"chmod 600 {token}" in run.stderr and "hf_in" not in run.stdout + run.stderr
+    token.chmod(0o600)
+    assert nobody.cli("inspect", "hf:org/gated").stderr == ""
+    run = nobody.cli("inspect", "hf:org/gated", check=False,
+                     env={"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"})
+    assert run.returncode != 0 and "unset HF_HUB_DISABLE_IMPLICIT_TOKEN" in run.stderr
+
+
 def test_a_hub_in_trouble_is_asked_again(hub: Hub, nobody: Berth, tiny_file: Path):
     hub.repository("org/tiny").commit({"tiny.gguf": tiny_file})
     busy = hub.faults.add("/api/models/*", status=503)

@@ -146,9 +146,11 @@ void ChunkTransfer::report(bool is_due) {
 }
 
 void ChunkTransfer::work() {
+  auto index = claim();
+  if (!index) return;
   auto client = HttpClient::open(request_.address, http_options());
   if (!client) return end_with(std::move(client).error());
-  while (const auto index = claim()) {
+  for (; index; index = claim()) {
     auto fetched = fetch(*client, *index);
     if (!fetched) return end_with(std::move(fetched).error());
   }

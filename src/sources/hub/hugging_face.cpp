@@ -89,8 +89,8 @@ Error gated(const HubName& name, const HubSettings& settings, std::string_view w
   }
   return about_source(ErrorCode::unauthenticated,
                       "{} is gated: accept its terms at {} with your account, and put a token of "
-                      "it (https://huggingface.co/settings/tokens) into HF_TOKEN",
-                      to_text(name), page_of(name, settings));
+                      "it (https://huggingface.co/settings/tokens) into {}",
+                      to_text(name), page_of(name, settings), settings.hugging_face.token_place);
 }
 
 }  // namespace
@@ -141,9 +141,9 @@ std::optional<Error> explain_hugging_face(const HubName& name, const HubSettings
   const bool is_absent = code == "RepoNotFound" || (head.status == 404 && code.empty());
   if (head.status == 401 && !is_absent && has_secret) {
     return about_source(ErrorCode::unauthenticated,
-                        "{}: {} does not accept the token in HF_TOKEN{}; make a new one at "
+                        "{}: {} does not accept the token in {}{}; make a new one at "
                         "https://huggingface.co/settings/tokens",
-                        text, head.host, own_words(words));
+                        text, head.host, settings.hugging_face.token_place, own_words(words));
   }
   // Without a token the hub says 401 of what is private and of what is not there alike.
   if (is_absent || head.status == 401) {
@@ -151,13 +151,15 @@ std::optional<Error> explain_hugging_face(const HubName& name, const HubSettings
         ErrorCode::not_found,
         "there is no {} at {}, or it is private; see that the name is right{}", text, head.host,
         has_secret ? ", and that the token's account may read it"
-                   : ", or put a token of an account that may read it into HF_TOKEN");
+                   : fmt::format(", or put a token of an account that may read it into {}",
+                                 settings.hugging_face.token_place));
   }
   if (head.status == 403) {
     return about_source(ErrorCode::permission_denied,
-                        "{}: {} does not allow it{}; see what the token in HF_TOKEN may read, and "
+                        "{}: {} does not allow it{}; see what the token in {} may read, and "
                         "accept the terms at {}",
-                        text, head.host, own_words(words), page_of(name, settings));
+                        text, head.host, own_words(words), settings.hugging_face.token_place,
+                        page_of(name, settings));
   }
   return std::nullopt;
 }

@@ -141,6 +141,18 @@ TEST(HuggingFace, RefusesBrokenLists) {
   EXPECT_THAT(refusal(server, "hf:o/m").message, HasSubstr("names no commit"));
 }
 
+TEST(HuggingFace, NamesWhereTheTokenThatItDoesNotAcceptIsFrom) {
+  const TestServer server([](Peer& peer, const Seen&) {
+    peer.send(status_answer("401 Unauthorized", "X-Error-Message: Invalid credentials\r\n"));
+  });
+  auto settings = settings_for(server, "t0ken");
+  settings.hugging_face.token_place = "/home/me/.cache/huggingface/token";
+  const auto listing = list_repository(*parse_hub_name("hf:o/m"), settings);
+  ASSERT_FALSE(listing);
+  EXPECT_THAT(listing.error().message,
+              HasSubstr("does not accept the token in /home/me/.cache/huggingface/token"));
+}
+
 TEST(HuggingFace, SaysWhatRefusalsMean) {
   struct Case {
     const char* status;

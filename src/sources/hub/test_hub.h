@@ -16,7 +16,8 @@ inline const std::string kCommit(40, 'c');
 inline HubSettings settings_for(const TestServer& server, std::string_view token = "") {
   HubSettings settings;
   for (auto* place : {&settings.hugging_face, &settings.model_scope, &settings.ollama}) {
-    *place = {.endpoint = server.url(""), .token = std::string(token)};
+    place->endpoint = server.url("");
+    place->token = token;
   }
   settings.http.retries.first_pause = std::chrono::milliseconds(2);
   return settings;
