@@ -166,11 +166,3 @@ def test_a_name_that_no_hub_has_is_refused_with_the_form(hub: Hub, nobody: Berth
         run = nobody.cli("inspect", name, check=False)
         assert run.returncode == 2 and "; write " in run.stderr, name
     assert not hub.web.asked
-
-
-def test_a_model_on_a_hub_can_not_be_deployed_yet(hub: Hub, server: Berth):
-    for name in ("hf:org/tiny:Q4_K_M", "hf.co/org/tiny", "ms:org/tiny", "ollama:tiny"):
-        run = server.cli("deploy", "from-afar", "--model", name, check=False)
-        assert run.returncode != 0, name
-        assert "can be inspected" in run.stderr and "give its local path" in run.stderr
-    assert not hub.web.asked

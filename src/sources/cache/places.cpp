@@ -23,6 +23,8 @@ class Environment {
     return value == nullptr ? "" : value;
   }
 
+  [[nodiscard]] const EnvironmentLookup& lookup() const { return lookup_; }
+
   // The path that `text`, of the variable `name`, is.
   [[nodiscard]] Result<fs::path> path(const char* name, const std::string& text) const {
     fs::path path = text;
@@ -77,10 +79,8 @@ Result<fs::path> user_cache(const Environment& environment) {
 Result<fs::path> hugging_face_place(const Environment& environment) {
   BERTH_TRY(const auto cache, environment.first_of({"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}));
   if (cache) return *cache;
-  BERTH_TRY(const auto home, environment.first_of({"HF_HOME"}));
-  if (home) return *home / "hub";
-  BERTH_TRY(const auto user, user_cache(environment));
-  return user / "huggingface" / "hub";
+  BERTH_TRY(const auto home, hugging_face_home(environment.lookup()));
+  return home / "hub";
 }
 
 // modelscope_hub 0.5 (which modelscope 1.40 downloads with), config.py. It has no regard for
