@@ -85,10 +85,11 @@ struct FileView {
   bool fetched = false;
   bool writable = true;
   std::string used_at;
+  std::string asked_at;
 };
 BOOST_DESCRIBE_STRUCT(FileView, (),
                       (worker, source, commit, state, reason, file, files, size, done, per_second,
-                       seconds_left, used_by, fetched, writable, used_at))
+                       seconds_left, used_by, fetched, writable, used_at, asked_at))
 
 // Files that a worker was asked to fetch.
 struct FilesAsked {
@@ -97,8 +98,9 @@ struct FilesAsked {
   std::string commit;
   std::vector<std::string> files;
   Bytes size;
+  std::string asked_at;
 };
-BOOST_DESCRIBE_STRUCT(FilesAsked, (), (worker, source, commit, files, size))
+BOOST_DESCRIBE_STRUCT(FilesAsked, (), (worker, source, commit, files, size, asked_at))
 
 struct FilesRemoved {
   Bytes freed;

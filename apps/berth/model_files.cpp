@@ -116,7 +116,7 @@ Result<void> wait_until_there(const ApiClient& client, const std::vector<FilesAs
     for (const auto& asked : wanted) {
       const auto found = std::ranges::find_if(views, [&](const FileView& view) {
         return view.worker == asked.worker && view.source == asked.source &&
-               view.commit == asked.commit && view.fetched;
+               view.commit == asked.commit && view.asked_at == asked.asked_at;
       });
       if (found == views.end()) {
         done = false;
@@ -125,8 +125,7 @@ Result<void> wait_until_there(const ApiClient& client, const std::vector<FilesAs
       }
       if (found->state == FilesState::ready) continue;
       if (found->state == FilesState::failed) {
-        return fail(ErrorCode::unavailable, "{} on {}: {}", asked.source, asked.worker,
-                    found->reason);
+        return fail(ErrorCode::unavailable, "on {}: {}", asked.worker, found->reason);
       }
       done = false;
       progress.show(
@@ -208,7 +207,7 @@ Result<void> prune(const CommonOptions& common, const FileFlags& flags) {
     wish["keep"] = keep.count;
   }
   BERTH_TRY(const auto client, ApiClient::connect(common));
-  BERTH_TRY(const auto answer, client.post("/api/v1/files/prune", wish, kRemovalPatience));
+  BERTH_TRY(const auto answer, client.post("/api/v1/prune/files", wish, kRemovalPatience));
   BERTH_TRY(const auto pruned, read_answer<FilesPruned>(answer));
   if (common.json) {
     print_json(answer);

@@ -152,19 +152,12 @@ Result<BasePython> find_base_python(const InstallContext& context, const Install
   return python;
 }
 
-Result<void> check_space(const InstallContext& context, const CatalogueEntry& entry) {
-  constexpr std::uint64_t kFloorPercent = 5;
-  const auto space = context.options.space(context.options.data_dir);
+Result<SpaceReservation> reserve_space(const InstallContext& context, const CatalogueEntry& entry) {
   Bytes need = entry.install->download + entry.install->installed;
   if (entry.install->compile) need += entry.install->compile->scratch;
-  const Bytes kept{space.capacity / 100 * kFloorPercent};
-  const Bytes available{space.available};
-  if (available >= kept + need) return {};
-  return fail(ErrorCode::unavailable,
-              "{} needs about {} of disk, and {} of {} are free where {} is, of which {} ({} %) "
-              "stay free; make room and try again",
-              entry.pack.name, need, available, Bytes{space.capacity},
-              context.options.data_dir.string(), kept, kFloorPercent);
+  const auto& options = context.options;
+  auto& ledger = options.space ? *options.space : process_space();
+  return ledger.reserve(options.data_dir, need, entry.pack.name);
 }
 
 Result<Uv> ensure_uv(const InstallContext& context, const BasePython& python) {

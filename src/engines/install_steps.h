@@ -40,7 +40,7 @@ struct BasePython {
 Result<BasePython> find_base_python(const InstallContext& context, const InstallRecipe& recipe);
 
 // Fails with unavailable if less than 5 % of the disk would stay free.
-Result<void> check_space(const InstallContext& context, const CatalogueEntry& entry);
+Result<SpaceReservation> reserve_space(const InstallContext& context, const CatalogueEntry& entry);
 
 // uv, with what it needs to know of the user's settings.
 struct Uv {

@@ -53,12 +53,6 @@ std::string_view shipped_uv_lock() {
   return found == files.end() ? std::string_view() : found->content;
 }
 
-fs::space_info filesystem_space(const fs::path& folder) {
-  std::error_code error;
-  const auto space = fs::space(folder, error);
-  return error ? fs::space_info{} : space;
-}
-
 Installer::Installer(InstallerOptions options, CommandRunner& commands)
     : options_(std::move(options)), commands_(commands) {}
 
@@ -87,7 +81,7 @@ Result<model::PackStatus> Installer::install(const CatalogueEntry& entry,
   context.tell("checking what is needed", 0.01);
   BERTH_TRY(const auto python, find_base_python(context, *entry.install));
   if (entry.install->compile) BERTH_CHECK(check_tools(context, *entry.install->compile));
-  BERTH_CHECK(check_space(context, entry));
+  BERTH_TRY(const auto reserved, reserve_space(context, entry));
   BERTH_TRY(const auto uv, ensure_uv(context, python));
   BERTH_TRY(auto temporary, TemporaryFolder::create(root, pack.name));
   BERTH_TRY(const auto manifest, build_pack(context, entry, python, uv, temporary.path()));

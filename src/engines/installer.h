@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/space.h"
 #include "engines/catalogue.h"
 #include "engines/commands.h"
 #include "engines/progress.h"
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -18,16 +20,13 @@ namespace berth::engines {
 
 // The content of engines/uv/requirements.lock.
 std::string_view shipped_uv_lock();
-// std::filesystem::space; all zero if it fails.
-std::filesystem::space_info filesystem_space(const std::filesystem::path& folder);
-
 struct InstallerOptions {
   std::filesystem::path data_dir;
   std::map<std::string, std::string> environment;  // the caller's; see install_environment.h
   std::string platform{this_platform()};
   std::string uv_lock{shipped_uv_lock()};  // requirements of uv itself, with hashes
   // Room on the filesystem of a folder.
-  std::function<std::filesystem::space_info(const std::filesystem::path&)> space = filesystem_space;
+  std::shared_ptr<SpaceLedger> space;                // null: process_space()
   Duration lock_timeout = std::chrono::minutes(30);  // for another installation of the same pack
   Duration step_timeout = std::chrono::minutes(20);  // for one command
 };

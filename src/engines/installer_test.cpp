@@ -58,7 +58,7 @@ class InstallerTest : public ::testing::Test {
             .environment = {{"PATH", "/usr/bin"}, {"PIP_TARGET", "/elsewhere"}},
             .platform = "linux/amd64",
             .uv_lock = "uv==1 --hash=sha256:11\n",
-            .space = [this](const fs::path&) { return space_; },
+            .space = std::make_shared<SpaceLedger>([this](const fs::path&) { return space_; }),
             .lock_timeout = std::chrono::milliseconds(200)};
   }
   // What is in the packs' folder, locks left out.

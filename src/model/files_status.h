@@ -54,10 +54,11 @@ struct FilesStatus {
   Bytes per_second;                           // while downloading
   std::optional<std::uint64_t> seconds_left;  // at this speed
   std::string folder;                         // where they are, once they are ready
+  std::string asked_at;                       // of the newest request that was taken up
 };
 BOOST_DESCRIBE_STRUCT(FilesStatus, (),
                       (key, source, hub, repository, commit, state, reason, file, done, total,
-                       per_second, seconds_left, folder))
+                       per_second, seconds_left, folder, asked_at))
 inline constexpr FieldInfo kFilesStatusFields[] = {
     {.name = "done", .text = "what is there", .unit = "bytes"},
     {.name = "total", .text = "all files together", .unit = "bytes"},

@@ -106,7 +106,8 @@ class Sets {
          .seconds_left = status.seconds_left,
          .folder = status.folder,
          .fetched = true,
-         .used_at = note == nullptr ? "" : note->used_at},
+         .used_at = note == nullptr ? "" : note->used_at,
+         .asked_at = status.asked_at},
         files == nullptr ? model::RepositoryFiles{} : *files, status.key);
   }
 
@@ -180,7 +181,7 @@ std::vector<FileSet> choose_to_prune(std::vector<FileSet> sets, const PruneWish&
   });
   // The last used first. RFC 3339 in UTC sorts as time does.
   std::ranges::sort(sets, std::ranges::greater(),
-                           [](const FileSet& set) { return set.view.used_at; });
+                    [](const FileSet& set) { return set.view.used_at; });
   if (wish.keep) {
     Bytes kept;
     const auto first = std::ranges::find_if(sets, [&](const FileSet& set) {

@@ -34,11 +34,12 @@ struct FileView {
   bool fetched = false;
   bool writable = true;
   std::string used_at;
+  std::string asked_at;
 };
 BOOST_DESCRIBE_STRUCT(FileView, (),
                       (worker, source, hub, repository, commit, state, reason, file, files, size,
                        done, per_second, seconds_left, folder, used_by, kept, fetched, writable,
-                       used_at))
+                       used_at, asked_at))
 inline constexpr FieldInfo kFileViewFields[] = {
     {.name = "file", .text = "that is being downloaded, by its path in the repository"},
     {.name = "files", .text = "how many they are"},
@@ -50,6 +51,7 @@ inline constexpr FieldInfo kFileViewFields[] = {
     {.name = "kept", .text = "somebody asked for them on this worker"},
     {.name = "fetched", .text = "Berth downloaded them; else others put them there"},
     {.name = "writable", .text = "false where they are in a folder that Berth only reads"},
+    {.name = "asked_at", .text = "of the newest wish that the worker has taken up"},
     {.name = "used_at", .text = "when an instance last began with them, else when they came"},
 };
 constexpr std::span<const FieldInfo> field_table(const FileView*) { return kFileViewFields; }

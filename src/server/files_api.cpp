@@ -26,8 +26,9 @@ struct FilesAsked {
   std::string commit;
   std::vector<std::string> files;
   Bytes size;
+  std::string asked_at;  // when
 };
-BOOST_DESCRIBE_STRUCT(FilesAsked, (), (worker, source, commit, files, size))
+BOOST_DESCRIBE_STRUCT(FilesAsked, (), (worker, source, commit, files, size, asked_at))
 
 Result<net::Response> fetch(ServerContext& context, const ApiRequest& request) {
   BERTH_TRY(const auto wish, read_body<FileWish>(request));
@@ -38,7 +39,8 @@ Result<net::Response> fetch(ServerContext& context, const ApiRequest& request) {
                      .source = one.files.source,
                      .commit = one.files.commit,
                      .files = {},
-                     .size = model::total_size(one.files)};
+                     .size = model::total_size(one.files),
+                     .asked_at = one.at};
     for (const auto& file : one.files.files) asked.files.push_back(file.path);
     items.push_back(to_json(asked));
   }
@@ -119,7 +121,7 @@ void add_files_routes(net::Router& router, ServerContext& context) {
       {.summary = "Cancel a download, or remove files that nothing needs",
        .query = {on_worker},
        .response = net::body<FilesRemoved>()});
-  add("POST", "/api/v1/files/prune", prune,
+  add("POST", "/api/v1/prune/files", prune,
       {.summary = "Remove files that no model uses",
        .request = net::body<PruneWish>(SchemaUse::input),
        .response = net::body<Pruned>(),

@@ -23,9 +23,14 @@ sources::HubSettings merged(sources::HubSettings own,
   for (const auto& theirs : server) {
     auto& place = place_of(own, theirs.hub);
     const bool has_own = place.endpoint != place_of(usual, theirs.hub).endpoint;
-    if (!has_own && !theirs.endpoint.empty()) place.endpoint = theirs.endpoint;
+    const bool is_other = !theirs.endpoint.empty() && theirs.endpoint != place.endpoint;
+    if (has_own && is_other) continue;
     // A token is for the server that it was made for.
-    if (place.token.empty() && place.endpoint == theirs.endpoint) place.token = theirs.token;
+    if (is_other) place.token.clear();
+    if (is_other) place.endpoint = theirs.endpoint;
+    if (!place.token.empty() || theirs.token.empty()) continue;
+    place.token = theirs.token;
+    place.token_place = "the server's settings";
   }
   return own;
 }
@@ -38,6 +43,8 @@ void HubWays::set_servers(std::vector<cluster::HubAccess> hubs) {
 Result<sources::HubSettings> HubWays::settings() const {
   BERTH_TRY(auto own, sources::read_hub_settings());
   const std::scoped_lock lock(mutex_);
+  if (!connections_) connections_ = own.http.connections;
+  own.http.connections = connections_;
   return merged(std::move(own), servers_);
 }
 

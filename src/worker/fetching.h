@@ -2,9 +2,11 @@
 #pragma once
 
 #include "cluster/protocol.h"
+#include "sources/connection_pool.h"
 #include "sources/hub/settings.h"
 #include "worker/model_files.h"
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -25,6 +27,7 @@ class HubWays {
 
  private:
   mutable std::mutex mutex_;
+  mutable std::shared_ptr<sources::ConnectionPool> connections_;  // of all that is fetched
   std::vector<cluster::HubAccess> servers_;
 };
 

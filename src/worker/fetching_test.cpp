@@ -17,7 +17,7 @@ TEST(HubWays, AreTheServersWhereTheWorkerHasNone) {
 
 TEST(HubWays, AreTheWorkersOwnFirst) {
   sources::HubSettings own;
-  own.hugging_face.token = "own";
+  own.hugging_face = {.endpoint = "https://mirror.example", .token = "own"};
   EXPECT_EQ(merged(own, {kServer}).hugging_face.token, "own");
 }
 
@@ -27,6 +27,11 @@ TEST(HubWays, SendATokenToNoOtherServerThanItsOwn) {
   const auto settings = merged(own, {kServer});
   EXPECT_EQ(settings.hugging_face.endpoint, "https://near.example");
   EXPECT_EQ(settings.hugging_face.token, "");
+  own = {};
+  own.hugging_face.token = "for huggingface.co";
+  auto other = kServer;
+  other.token.clear();
+  EXPECT_EQ(merged(own, {other}).hugging_face.token, "");
 }
 
 TEST(HubWays, HideTheTokenWhereSecretsAreHidden) {

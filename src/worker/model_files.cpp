@@ -34,7 +34,8 @@ model::FilesStatus first_status(const model::RepositoryFiles& files) {
           .total = model::total_size(files),
           .per_second = {},
           .seconds_left = std::nullopt,
-          .folder = ""};
+          .folder = "",
+          .asked_at = ""};
 }
 
 void enter(model::FilesStatus& status, FilesState state, std::string reason = {}) {
@@ -78,7 +79,6 @@ struct ModelFiles::Task {
   std::set<Ticket*> tickets;
   bool keep = false;  // somebody's wish, whoever needs them
   bool paused = false;
-  std::string asked_at;
   bool running = false;
   std::stop_source stop;  // of what runs
   SteadyTime not_before;
@@ -230,8 +230,8 @@ void ModelFiles::take(const model::FileRequest& request) {
   if (!request.keep && !request.paused && !tasks_.contains(key)) return;
   Task& task = task_of(request.files);
   task.keep = request.keep;
-  const bool asked_anew = task.asked_at != request.at;
-  task.asked_at = request.at;
+  const bool asked_anew = task.status.asked_at != request.at;
+  task.status.asked_at = request.at;
   if (asked_anew && task.status.state == FilesState::failed) task.begin_anew();
   pause_or_resume(task, request.paused);
   let_go(key);

@@ -249,6 +249,17 @@ def test_a_vision_model_brings_the_projector_that_is_chosen(
     assert len(fetched) == 2 and sum("mmproj" in name for name in fetched) == 1, fetched
 
 
+def test_another_projector_of_the_repository_is_fetched_when_it_is_named(
+        hub: Hub, server: Berth, tiny_vision_folder: Path):
+    ggufs = {path.name: path for path in tiny_vision_folder.iterdir() if path.suffix == ".gguf"}
+    hub.repository("org/eyes-GGUF").commit(ggufs)
+    named = next(name for name in ggufs if "mmproj" in name and "F16" in name)
+    server.cli("deploy", "eyes", "--model", "hf:org/eyes-GGUF", "--", "--mmproj", named)
+    fetched = {path.name for path in cache_of(server, "eyes-GGUF").glob("snapshots/*/*")}
+    assert len(fetched) == 2 and named in fetched, fetched
+    server.cli("deploy", "blind", "--model", "hf:org/eyes-GGUF", "--", "--mmproj", "none")
+
+
 def test_bad_wishes_are_refused_by_name(hub: Hub, server: Berth, tiny_file: Path):
     some_tiny(hub, tiny_file)
     for source, words in (("hf:org/absent", "there is no"), ("hf:org/tiny-GGUF:Q2_K", "Q4_K_M"),

@@ -96,13 +96,10 @@ Result<void> Fetch::fetch_one(const CacheSlot& slot, std::size_t index, Download
                           .size = file.size,
                           .digest = file.digest,
                           .etag = "",
-                          .commit = files_.commit},
+                          .commit = files_.commit,
+                          .name = sources::quoted(file.path)},
                          options);
-    if (!done) {
-      Error error = std::move(done).error();
-      error.message = fmt::format("{}: {}", sources::quoted(file.path), error.message);
-      return fail(std::move(error));
-    }
+    if (!done) return fail(std::move(done).error());
     was_there = done->was_there;
   }
   return layout_->place(file, slot, was_there, stop);

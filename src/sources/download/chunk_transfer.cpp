@@ -13,7 +13,7 @@ constexpr auto kTotal = std::chrono::hours(24 * 365);
 Error cancelled(const DownloadRequest& request) {
   return make_error(ErrorCode::cancelled,
                     "the download of {} was stopped; what came is kept for the next one",
-                    request.path.filename().string());
+                    request.shown());
 }
 
 // A stalled answer is cut by us, and may go better at the next attempt.

@@ -60,7 +60,7 @@ Result<void> check(const DownloadRequest& request, const DownloadOptions& option
   BERTH_CHECK(check_path(request.path));
   if (!is_good(request.digest)) {
     return fail(ErrorCode::invalid_parameter, "the {} of {} is not written in lower-case digits",
-                name_of(request.digest.kind), request.path.filename().string());
+                name_of(request.digest.kind), request.shown());
   }
   if (request.size.count > INT64_MAX || request.etag.size() > kLongestTag) {
     return fail(ErrorCode::invalid_parameter, "no file has the size or the ETag asked for");
@@ -114,7 +114,7 @@ Result<FileLock> wait_for_owner(const DownloadRequest& request, const DownloadOp
     }
     if (options.stop.stop_requested()) {
       return fail(ErrorCode::cancelled, "stopped while another download of {} was running",
-                  request.path.filename().string());
+                  request.shown());
     }
     wait_for(kPause, options.stop);
   }
@@ -167,8 +167,7 @@ Result<Hindrance> Owner::fetch(bool by_range, bool may_resume) {
     BERTH_CHECK(part_.restart(std::nullopt));
   }
   auto& ledger = options_.space ? *options_.space : process_space();
-  BERTH_TRY(auto space, ledger.reserve(request_.path.parent_path(), missing,
-                                       request_.path.filename().string()));
+  BERTH_TRY(auto space, ledger.reserve(request_.path.parent_path(), missing, request_.shown()));
   ChunkTransfer transfer(request_, options_, part_, space, std::move(plan));
   auto end = transfer.run();
   fetched_ += transfer.received();
@@ -180,11 +179,11 @@ Result<void> Owner::verify() {
   const HubDigest& digest = request_.digest;
   if (digest.kind == DigestKind::none || digest_ == digest.hex) return {};
   part_.remove();
-  return fail(ErrorCode::corrupt,
-              "what came for {} from {} has the {} {}, and it must have {}; it was deleted. Try "
-              "again; if that goes on, the file at the source is not the one that was listed",
-              request_.path.filename().string(), request_.address.shown, name_of(digest.kind),
-              digest_, digest.hex);
+  return fail(
+      ErrorCode::corrupt,
+      "what came from {} has the {} {}, and it must have {}; it was deleted. Try again; if that "
+      "goes on, the file at the source is not the one that was listed",
+      request_.address.shown, name_of(digest.kind), digest_, digest.hex);
 }
 
 Result<Downloaded> Owner::run() {
@@ -228,8 +227,7 @@ Result<Downloaded> download(const DownloadRequest& request, const DownloadOption
   auto done = Owner(request, options, std::move(part)).run();
   if (done) return done;
   Error error = std::move(done).error();
-  error.message =
-      fmt::format("downloading {}: {}", request.path.filename().string(), error.message);
+  error.message = fmt::format("downloading {}: {}", request.shown(), error.message);
   return fail(std::move(error));
 }
 

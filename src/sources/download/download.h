@@ -2,8 +2,8 @@
 // after any interruption, verified before it gets its name.
 #pragma once
 
+#include "base/space.h"
 #include "sources/download/bandwidth.h"
-#include "sources/download/space.h"
 #include "sources/http_client.h"
 #include "sources/hub/listing.h"
 
@@ -23,6 +23,9 @@ struct DownloadRequest {
   HubDigest digest;    // of the content; none: only the size and the server's ETag are checked
   std::string etag;    // that each answer must have, as it is sent, quotes and all; empty: any
   std::string commit;  // or whatever else tells one state of the address from another; may be empty
+  std::string name = {};  // for messages; empty: the path's last part
+
+  [[nodiscard]] std::string shown() const { return name.empty() ? path.filename().string() : name; }
 };
 
 enum class DownloadPhase {

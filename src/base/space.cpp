@@ -1,10 +1,10 @@
-#include "sources/download/space.h"
+#include "base/space.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <sys/stat.h>
 
-namespace berth::sources {
+namespace berth {
 
 namespace fs = std::filesystem;
 
@@ -41,7 +41,7 @@ Result<SpaceReservation> SpaceLedger::reserve(const fs::path& folder, Bytes need
   if (need.count != 0 && available < wanted) {
     return fail(ErrorCode::unavailable,
                 "{} needs {} of disk, and {} of {} are free where {} is, of which {} ({} %) stay "
-                "free and {} are promised to other downloads; {} are missing: make room and try "
+                "free and {} are promised to others; {} are missing: make room and try "
                 "again",
                 what, need, available, Bytes{space.capacity}, folder.string(), kept,
                 kSpaceFloorPercent, reserved, wanted - available);
@@ -55,4 +55,4 @@ SpaceLedger& process_space() {
   return ledger;
 }
 
-}  // namespace berth::sources
+}  // namespace berth

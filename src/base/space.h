@@ -1,5 +1,5 @@
 // SpaceLedger: what the work of this process has yet to write to each file system, so that two
-// downloads do not both count on the same free space.
+// downloads or installations do not both count on the same free space.
 #pragma once
 
 #include "base/bytes.h"
@@ -13,7 +13,7 @@
 #include <sys/types.h>
 #include <utility>
 
-namespace berth::sources {
+namespace berth {
 
 // So much of each file system stays free.
 inline constexpr unsigned kSpaceFloorPercent = 5;
@@ -73,4 +73,4 @@ class SpaceLedger {
 // The one of this process.
 SpaceLedger& process_space();
 
-}  // namespace berth::sources
+}  // namespace berth
