@@ -24,6 +24,7 @@ model::CachedRepository cached(const std::string& name, const std::vector<std::s
                                      .commit = "c0ffee",
                                      .folder = "/cache/" + name,
                                      .changed_at = "2026-01-01T00:00:00.000Z"};
+  repository.files.reserve(paths.size());
   for (const auto& path : paths) {
     repository.files.push_back({.path = path, .size = 100_B, .digest = {}});
   }
@@ -39,6 +40,7 @@ model::Model model_with(const std::string& name, const model::RepositoryFiles& f
 
 std::vector<std::string> sources_of(const std::vector<FileSet>& sets) {
   std::vector<std::string> sources;
+  sources.reserve(sets.size());
   for (const auto& set : sets) sources.push_back(set.view.source);
   return sources;
 }

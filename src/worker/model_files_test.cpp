@@ -13,7 +13,6 @@ namespace berth::worker {
 namespace {
 
 using model::FilesState;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr std::chrono::seconds kPatience{20};

@@ -160,7 +160,7 @@ TEST_F(HuggingFaceCache, GivesAWrongFileNoName) {
   const auto fetched = fetch(server, files);
   ASSERT_FALSE(fetched);
   EXPECT_EQ(fetched.error().code, ErrorCode::corrupt);
-  EXPECT_THAT(fetched.error().message, HasSubstr("the source: model.safetensors: "));
+  EXPECT_THAT(fetched.error().message, HasSubstr("the source: downloading model.safetensors: "));
   EXPECT_FALSE(fs::exists(fs::symlink_status(snapshot() / "model.safetensors")));
   EXPECT_FALSE(fs::exists(repository() / "blobs" / sha("model.safetensors")));
   // The small ones are kept; the reference is not there before all are.
