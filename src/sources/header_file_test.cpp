@@ -19,7 +19,6 @@ using ::testing::Not;
 using testing::part_answer;
 using testing::Peer;
 using testing::Seen;
-using testing::status_answer;
 using testing::TestServer;
 
 class HeaderFileTest : public ::testing::Test {

@@ -111,6 +111,7 @@ bool AbsentModel::contains(const fs::path& path) const {
 Result<std::vector<AbsentModel::File*>> AbsentModel::needed_by(
     const std::vector<std::string>& argv) {
   std::vector<std::string> paths;
+  paths.reserve(request_.profile.files.size());
   for (const auto& file : request_.profile.files) paths.push_back(file.path);
   for (const auto& word : argv) {
     if (contains(word)) paths.push_back(word.substr(folder_.string().size() + 1));
