@@ -62,11 +62,10 @@ model::FilesStatus status_of(const FileView& view) {
 }
 
 std::string about(const FileView& view) {
-  if (view.state != FilesState::ready) {
-    const auto text = model::describe(status_of(view));
-    const auto colon = text.find(": ");
-    return colon == std::string::npos ? "" : text.substr(colon + 2);
+  if (view.state == FilesState::downloading || view.state == FilesState::verifying) {
+    return model::describe(status_of(view));
   }
+  if (view.state != FilesState::ready) return view.reason;
   std::string text = counted(view.files, "file");
   if (!view.fetched) text += ", put there by others";
   if (!view.writable) text += ", only read";

@@ -72,6 +72,11 @@ const InstanceView* slowest(const Seen& seen) {
   return found;
 }
 
+// Whether its reason changes all the time.
+bool moves(const InstanceView& instance) {
+  return instance.state == InstanceState::downloading && instance.progress.value_or(0) > 0;
+}
+
 std::string describe(const Seen& seen) {
   std::string text = seen.model.name;
   if (seen.model.replicas != 1) {
@@ -81,12 +86,17 @@ std::string describe(const Seen& seen) {
   if (instance == nullptr) return text + ": waiting for its instances";
   text += fmt::format(": {}", enum_name(instance->state));
   if (instance->attempt > 1) text += fmt::format(" (attempt {})", instance->attempt);
-  if (!instance->reason.empty()) text += fmt::format(": {}", instance->reason);
+  if (!instance->reason.empty() && !moves(*instance)) {
+    text += fmt::format(": {}", instance->reason);
+  }
   return text;
 }
 
 std::string detail_of(const Seen& seen, Duration waited) {
   const auto* instance = slowest(seen);
+  if (instance != nullptr && moves(*instance)) {
+    return fmt::format("({})", instance->reason);
+  }
   if (instance != nullptr && instance->progress) {
     return fmt::format("({:.0f} %, {})", *instance->progress * 100, duration_text(waited));
   }

@@ -94,8 +94,9 @@ inline constexpr FieldInfo kDeploymentFields[] = {
      .text = "the name that requests use; letters, digits, '.', '_', '-' and '/', at most 100",
      .required = true},
     {.name = "source",
-     .text = "where the model's files are: the absolute path of a file or folder, or its name on a hub "
-             "(hf:ORG/NAME:QUANT, ms:OWNER/NAME, ollama:NAME:TAG)",
+     .text =
+         "where the model's files are: the absolute path of a file or folder, or its name on a hub "
+         "(hf:ORG/NAME:QUANT, ms:OWNER/NAME, ollama:NAME:TAG)",
      .required = true},
     {.name = "backend", .text = "the backend that serves it; chosen from the files where absent"},
     {.name = "backend_version", .text = "the engine pack's version; the newest where absent"},

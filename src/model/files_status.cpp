@@ -23,9 +23,9 @@ std::string describe(const FilesStatus& status) {
     const std::string text(enum_name(status.state));
     return status.reason.empty() ? text : fmt::format("{}: {}", text, status.reason);
   }
-  std::string text(enum_name(status.state));
-  if (!status.file.empty()) text += ' ' + status.file;
-  text += fmt::format(": {} of {}", status.done, status.total);
+  std::string text = status.state == FilesState::verifying ? "verifying " : "";
+  if (!status.file.empty()) text += status.file + ": ";
+  text += fmt::format("{} of {}", status.done, status.total);
   if (status.per_second.count > 0) text += fmt::format(", {}/s", status.per_second);
   if (status.seconds_left) {
     text += fmt::format(", {} left", duration_text(std::chrono::seconds(*status.seconds_left)));

@@ -92,7 +92,7 @@ struct FetchNote {
 };
 BOOST_DESCRIBE_STRUCT(FetchNote, (), (files, folder, fetched_at, used_at))
 
-// "downloading model.gguf: 1.2 GiB of 4.9 GiB, 112 MiB/s, 34 s left".
+// "model.gguf: 1.2 GiB of 4.9 GiB, 112.0 MiB/s, 34s left", "queued: waits for its turn".
 std::string describe(const FilesStatus& status);
 
 }  // namespace berth::model

@@ -17,7 +17,10 @@ Result<std::vector<Instance>> all_instances(ServerContext& context) {
   BERTH_TRY(auto stored, store::list_as<Instance>(context.store, model::kInstanceKind));
   std::vector<Instance> instances;
   instances.reserve(stored.items.size());
-  for (auto& item : stored.items) instances.push_back(std::move(item.value));
+  for (auto& item : stored.items) {
+    auto& instance = instances.emplace_back(std::move(item.value));
+    if (auto reason = latest_reason(instance, context.workers)) instance.reason = *reason;
+  }
   return instances;
 }
 

@@ -49,9 +49,17 @@ json::object instance_view(const model::Instance& instance, const WorkerRegistry
   if (!report) return view;
   if (report->progress) view["progress"] = *report->progress;
   if (report->resident) view["resident"] = report->resident->count;
-  const bool more_precise = report->state == instance.state && !report->reason.empty();
-  if (more_precise) view["reason"] = report->reason;
+  if (const auto reason = latest_reason(instance, workers)) view["reason"] = *reason;
   return view;
+}
+
+std::optional<std::string> latest_reason(const model::Instance& instance,
+                                         const WorkerRegistry& workers) {
+  if (!instance.placement) return std::nullopt;
+  const auto report =
+      workers.find_instance(instance.placement->worker, instance.name, instance.generation);
+  if (!report || report->state != instance.state || report->reason.empty()) return std::nullopt;
+  return report->reason;
 }
 
 json::object instance_view_schema(Schemas& schemas) {

@@ -7,6 +7,7 @@
 #include "server/worker_registry.h"
 #include "store/store.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ json::object model_view_schema(Schemas& schemas);
 
 // The instance without secrets, with "worker", and with the progress that its worker last told.
 json::object instance_view(const model::Instance& instance, const WorkerRegistry& workers);
+// Why it is in its state, where its worker told it after the state was written down.
+std::optional<std::string> latest_reason(const model::Instance& instance,
+                                         const WorkerRegistry& workers);
 json::object instance_view_schema(Schemas& schemas);
 
 // An answer of {"items": […]}; `item` makes the schema of one.
