@@ -96,6 +96,15 @@ TEST_F(FilesTest, ALockHasOneOwner) {
   EXPECT_TRUE(FileLock::try_acquire(folder_ / "lock"));
 }
 
+TEST_F(FilesTest, ALockIsNotMadeWhereALinkLeads) {
+  std::filesystem::create_symlink(folder_ / "elsewhere", folder_ / "link");
+  const auto refused = FileLock::try_acquire(folder_ / "link");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::io);
+  EXPECT_NE(refused.error().message.find("is a symbolic link; move it away"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "elsewhere"));
+}
+
 TEST_F(FilesTest, ADataFolderThatCanNotBeWrittenIsRefusedWithTheRemedy) {
   const DataFolder data{.root = folder_ / "data"};
   ASSERT_TRUE(create_data_folder(data));

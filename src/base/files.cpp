@@ -118,7 +118,11 @@ std::string read_last_lines(const std::filesystem::path& path, std::size_t lines
 }
 
 Result<FileLock> FileLock::try_acquire(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  // Not through a link: it could lead to where others want a file to be made.
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0 && errno == ELOOP) {
+    return fail(ErrorCode::io, "{} is a symbolic link; move it away", path.string());
+  }
   if (fd < 0) return fail_errno(errno, "opening the lock {}", path.string());
   FileLock lock(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -154,6 +154,15 @@ Result<void> Fetch::fetch_small(const std::vector<CacheSlot>& slots,
   return {};
 }
 
+// Of owners that were killed after they gave the file its name: nobody downloads it any more.
+void remove_stale_journals(const std::vector<CacheSlot>& slots) {
+  for (const auto& slot : slots) {
+    std::error_code error;
+    const bool is_whole = slot.has_content || (slot.is_there && fs::exists(slot.download, error));
+    if (is_whole) fs::remove(journal_path(slot.download), error);
+  }
+}
+
 // Each download sees to its own space; here it shows before the first whether all have enough.
 Result<void> Fetch::see_space(const std::vector<CacheSlot>& slots) const {
   std::map<fs::path, Bytes> missing;
@@ -218,6 +227,7 @@ Result<LocalFiles> Fetch::run() {
   BERTH_TRY(found, read_folders(check));
   if (found) return *std::move(found);
   BERTH_TRY(const auto slots, layout_->prepare(files_, check));
+  remove_stale_journals(slots);
   const bool has_missing =
       std::ranges::any_of(slots, [](const CacheSlot& slot) { return !slot.is_there; });
   const bool must_ask = std::ranges::any_of(

@@ -159,10 +159,12 @@ Result<void> HuggingFaceCache::place(const model::RepositoryFile&, const CacheSl
     return fail(ErrorCode::conflict, "{} is there and is not the file of that commit; move it away",
                 slot.path.string());
   }
-  // Beside it, and then renamed: others see what was there before, or what is to be there. It may
-  // be a link that leads nowhere.
+  const fs::path target = slot.download.lexically_relative(slot.path.parent_path());
+  if (::symlink(target.c_str(), slot.path.c_str()) == 0) return {};
+  // Another link is there, which may lead nowhere: beside it, and then renamed, so that others see
+  // what was there before, or what is to be there.
   const fs::path beside = fmt::format("{}.{}.tmp", slot.path.string(), random_id(6));
-  fs::create_symlink(slot.download.lexically_relative(slot.path.parent_path()), beside, error);
+  fs::create_symlink(target, beside, error);
   if (error) {
     return fail(ErrorCode::io,
                 "no symbolic link can be made in {} ({}), and the cache's layout needs them: name "

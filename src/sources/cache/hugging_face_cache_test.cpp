@@ -194,6 +194,33 @@ TEST_F(HuggingFaceCache, GoesOnWhereItWasStopped) {
   EXPECT_EQ(chunks.load(), 4);  // one came, one was cut off, two are new
 }
 
+TEST_F(HuggingFaceCache, TidiesUpAfterAnOwnerThatWasKilledAtTheEnd) {
+  const TestServer server(hub_with(kModel));
+  const fs::path blob = repository() / "blobs" / sha("model.safetensors");
+  put(blob, kModel.at("model.safetensors"));
+  put(blob.string() + ".part.journal", "{}");
+  ASSERT_TRUE(fetch(server, files_of(Hub::hugging_face, kModel)));
+  EXPECT_FALSE(fs::exists(blob.string() + ".part.journal"));
+  EXPECT_EQ(server.seen().size(), 2);  // the small files
+}
+
+TEST_F(HuggingFaceCache, MakesAndTakesNoLockThroughALink) {
+  const TestServer server(hub_with(kModel));
+  const auto files = files_of(Hub::hugging_face, kModel);
+  const fs::path lock =
+      places_.hugging_face / ".locks/models--org--na.me" / (sha("model.safetensors") + ".lock");
+  link(lock, folder_ / "elsewhere");
+  for (const bool removes : {false, true}) {
+    fs::create_directories(repository());
+    const auto done = removes ? remove_cached(files, places_).map([](Bytes) {})
+                              : fetch(server, files).map([](const LocalFiles&) {});
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::io);
+    EXPECT_THAT(done.error().message, AllOf(HasSubstr(lock.string()), HasSubstr("move it away")));
+    EXPECT_FALSE(fs::exists(folder_ / "elsewhere"));
+  }
+}
+
 TEST_F(HuggingFaceCache, IsWrittenByOneOfSeveralThreads) {
   const TestServer server(hub_with(kModel));
   const auto files = files_of(Hub::hugging_face, kModel);

@@ -99,10 +99,6 @@ Result<FileLock> wait_for_owner(const DownloadRequest& request, const DownloadOp
   constexpr auto kPause = std::chrono::milliseconds(50);
   const fs::path path =
       options.lock.empty() ? fs::path(request.path.string() + ".lock") : options.lock;
-  std::error_code error;
-  if (fs::is_symlink(path, error)) {
-    return fail(ErrorCode::io, "{} is a symbolic link; move it away", path.string());
-  }
   SteadyTime reported{};
   while (true) {
     auto lock = FileLock::try_acquire(path);
