@@ -6,6 +6,8 @@
 
 namespace berth::server {
 
+// What workers report also lets models be judged that could not be when they were deployed: call
+// this before the control loop is started.
 void add_cluster_routes(net::Router& router, ServerContext& context);
 
 }  // namespace berth::server

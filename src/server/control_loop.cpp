@@ -207,6 +207,7 @@ Result<bool> ControlLoop::run_once() {
     }
   }
   BERTH_CHECK(look_at_engines(state));
+  if (onlooker_) onlooker_(state);
   const Randomness random{.new_id = [] { return random_id(5); },
                           .new_key = [] { return random_key(); }};
   Decision decision = reconcile(state, backends_, random);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace berth::server {
 
@@ -25,6 +26,11 @@ class ControlLoop {
   ~ControlLoop();
   ControlLoop(const ControlLoop&) = delete;
   ControlLoop& operator=(const ControlLoop&) = delete;
+
+  // Called with the state of each pass, before anything changes it, on the thread of that pass:
+  // must not block. Lives as long as the loop; set it before `start`.
+  using Onlooker = std::function<void(const ClusterState&)>;
+  void look_on(Onlooker onlooker) { onlooker_ = std::move(onlooker); }
 
   void start();
   // Something changed that the store does not show, such as a report. Thread-safe.
@@ -44,6 +50,7 @@ class ControlLoop {
   WorkerRegistry& workers_;
   const backends::Registry& backends_;
   const Clock& clock_;
+  Onlooker onlooker_;
   std::mutex mutex_;
   std::condition_variable_any woken_;
   bool poked_ = true;

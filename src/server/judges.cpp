@@ -8,12 +8,14 @@
 
 namespace berth::server {
 
+bool can_judge(const model::PackStatus& status, std::string_view backend) {
+  return status.state == model::PackState::installed && status.pack.backend == backend &&
+         !status.pack.judge.empty();
+}
+
 std::optional<model::Worker> worker_that_judges(const std::vector<model::Worker>& workers,
                                                 std::string_view backend) {
-  const auto judges = [&](const model::PackStatus& status) {
-    return status.state == model::PackState::installed && status.pack.backend == backend &&
-           !status.pack.judge.empty();
-  };
+  const auto judges = [&](const model::PackStatus& status) { return can_judge(status, backend); };
   const model::Worker* best = nullptr;
   for (const auto& worker : workers) {
     if (worker.state != model::WorkerState::ready || !std::ranges::any_of(worker.packs, judges)) {
@@ -31,7 +33,7 @@ std::optional<model::Worker> worker_that_judges(const std::vector<model::Worker>
 model::ComputeTable judge_found(ServerContext& context, const FoundModel& found,
                                 cluster::JudgeRequest request) {
   const bool is_remote = found.files || sources::is_remote(request.deployment.source);
-  if (!is_remote) return judge_model(found, request);
+  if (!is_remote) return judge_model(found, request, context.ending);
   const auto stored = store::list_as<model::Worker>(context.store, model::kWorkerKind);
   if (!stored) return {};
   std::vector<model::Worker> workers;
@@ -44,7 +46,7 @@ model::ComputeTable judge_found(ServerContext& context, const FoundModel& found,
   }
   request.files = found.files;
   return judge_model({.profile = {}, .worker = worker_that_judges(workers, request.backend)},
-                     request);
+                     request, context.ending);
 }
 
 }  // namespace berth::server

@@ -12,6 +12,9 @@
 
 namespace berth::server {
 
+// Whether a pack is installed, runs `backend` and has a judge.
+bool can_judge(const model::PackStatus& status, std::string_view backend);
+
 // A ready one of `workers` with a pack that runs `backend` and has a judge; a local one before the
 // others, then by name. Pure.
 std::optional<model::Worker> worker_that_judges(const std::vector<model::Worker>& workers,

@@ -19,9 +19,10 @@ namespace {
 constexpr std::chrono::seconds kAddressPatience(60);
 
 Result<model::ComputeTable> ask_to_judge(const model::Worker& worker,
-                                         const cluster::JudgeRequest& what) {
+                                         const cluster::JudgeRequest& what,
+                                         const std::stop_token& stop) {
   BERTH_TRY(const auto response,
-            ask_worker(worker, "/worker/v1/judge", to_json(what, Secrets::hide)));
+            ask_worker(worker, "/worker/v1/judge", to_json(what, Secrets::hide), stop));
   return read_answer<model::ComputeTable>(response);
 }
 
@@ -103,10 +104,12 @@ Result<FoundModel> find_model(ServerContext& context, const std::filesystem::pat
   return FoundModel{.profile = std::move(*profile), .worker = std::nullopt};
 }
 
-model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request) {
+model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request,
+                                const std::stop_token& stop) {
   if (!found.worker) return {};
-  auto table = ask_to_judge(*found.worker, request);
+  auto table = ask_to_judge(*found.worker, request, stop);
   if (table) return *std::move(table);
+  if (stop.stop_requested()) return {};
   // The query of an address may hold a signature.
   const auto address = sources::parse_address(request.deployment.source);
   spdlog::warn("{} was not judged by the worker {}: {}",

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace berth::server {
@@ -38,8 +39,9 @@ Result<FoundModel> find_model_at(ServerContext& context, const std::string& sour
 
 // What an engine of the machine that read the model measures of its buffers; empty where nothing
 // there can, or it does not answer: a claim then uses bounds. `devices`: also for devices. Blocks.
-// See judge_found for models on the web.
-model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request);
+// Given up on `stop`. See judge_found for models on the web.
+model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request,
+                                const std::stop_token& stop = {});
 
 // Whether a worker has a device beside its CPU.
 bool has_devices(ServerContext& context);

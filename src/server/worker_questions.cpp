@@ -1,5 +1,10 @@
 #include "server/worker_questions.h"
 
+#include <memory>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
 namespace berth::server {
 namespace {
 
@@ -8,10 +13,22 @@ constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
                                           .head = std::chrono::seconds(25),
                                           .idle = std::chrono::seconds(10)};
 
+net::Task<Result<net::Response>> ask_until(net::IoContext& context, net::Endpoint endpoint,
+                                           net::ClientRequest request, std::stop_token stop) {
+  const auto abort = std::make_shared<net::Abort>();
+  request.abort = abort;
+  const std::stop_callback give_up(
+      stop, [&] { boost::asio::post(context, [abort] { abort->abort(); }); });
+  net::Client client(context);
+  auto response = co_await client.fetch(std::move(endpoint), std::move(request), kDeadlines);
+  co_return response;
+}
+
 }  // namespace
 
 Result<net::Response> ask_worker(const model::Worker& worker, std::string target,
-                                 const std::optional<json::value>& body) {
+                                 const std::optional<json::value>& body,
+                                 const std::stop_token& stop) {
   BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
   net::ClientRequest request;
   request.target = std::move(target);
@@ -21,7 +38,9 @@ Result<net::Response> ask_worker(const model::Worker& worker, std::string target
     request.headers.set("content-type", "application/json");
     request.body = to_text(*body);
   }
-  return net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines);
+  return net::run_blocking([&](net::IoContext& context) {
+    return ask_until(context, std::move(endpoint), std::move(request), stop);
+  });
 }
 
 Result<cluster::CachedFiles> ask_for_files(const model::Worker& worker) {

@@ -7,14 +7,16 @@
 #include "net/client.h"
 
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace berth::server {
 
 // The worker's answer, whatever its status: a GET, or a POST of a body. Fails where it gives none,
-// with unavailable or timeout.
+// with unavailable or timeout, or with cancelled once `stop` is requested.
 Result<net::Response> ask_worker(const model::Worker& worker, std::string target,
-                                 const std::optional<json::value>& body = std::nullopt);
+                                 const std::optional<json::value>& body = std::nullopt,
+                                 const std::stop_token& stop = {});
 
 // Fails with what the worker said.
 template <class T>
