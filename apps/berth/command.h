@@ -1,6 +1,7 @@
 // What every command shares: the options that all have, exit codes, and errors on standard error.
 #pragma once
 
+#include "base/json.h"
 #include "base/result.h"
 
 #include <functional>
@@ -32,6 +33,10 @@ using Command = std::function<int()>;
 // Prints "berth: message: cause" on standard error and returns the exit code: 2 where a flag or
 // field of the user's is wrong, else 1.
 int report(const Error& error);
+
+// The end of a command that changed something: the server's answer with --json, else the sentence.
+Result<void> finish(const CommonOptions& common, const json::value& answer,
+                    const std::string& sentence);
 
 // Each adds its subcommands to `app`; the one that was called puts its work into `command`.
 void add_serve(CLI::App& app, const CommonOptions& common, Command& command);

@@ -143,15 +143,6 @@ std::string pack_target(const EngineFlags& flags) {
   return "/api/v1/engines/" + net::percent_encode(flags.pack);
 }
 
-Result<void> finish(const CommonOptions& common, const json::value& answer,
-                    const std::string& sentence) {
-  if (common.json)
-    print_json(answer);
-  else
-    fmt::print("{}\n", sentence);
-  return {};
-}
-
 Result<void> install(const CommonOptions& common, const EngineFlags& flags) {
   BERTH_TRY(const auto client, ApiClient::connect(common));
   json::object wish;

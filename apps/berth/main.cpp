@@ -107,6 +107,15 @@ int parse_and_run(std::vector<std::string> arguments) {
 
 }  // namespace
 
+Result<void> finish(const CommonOptions& common, const json::value& answer,
+                    const std::string& sentence) {
+  if (common.json)
+    print_json(answer);
+  else
+    fmt::print("{}\n", sentence);
+  return {};
+}
+
 int report(const Error& error) {
   fmt::print(stderr, "berth: {}\n", printable_lines(error.to_string()));
   const bool usage =

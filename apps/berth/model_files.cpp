@@ -164,15 +164,6 @@ Result<json::value> set_paused(const ApiClient& client, const FileFlags& flags, 
   return client.patch(target_of(flags), wish);
 }
 
-Result<void> finish(const CommonOptions& common, const json::value& answer,
-                    const std::string& sentence) {
-  if (common.json)
-    print_json(answer);
-  else
-    fmt::print("{}\n", sentence);
-  return {};
-}
-
 Result<void> pause(const CommonOptions& common, const FileFlags& flags) {
   BERTH_TRY(const auto client, ApiClient::connect(common));
   BERTH_TRY(const auto answer, set_paused(client, flags, true));
