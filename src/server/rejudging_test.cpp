@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <thread>
 
 #include <gtest/gtest.h>
 
