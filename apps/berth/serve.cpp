@@ -17,6 +17,7 @@
 #include "server/local_worker.h"
 #include "server/models_api.h"
 #include "server/openapi.h"
+#include "server/rejudge.h"
 #include "server/stream_api.h"
 #include "signals.h"
 #include "store/sqlite_store.h"
@@ -186,6 +187,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
              .started_at = to_rfc3339(real_clock().system_now())}));
   cluster->start();
   api->start();
+  server::judge_when_possible(context);
   control.start();
   greet(url, data, admin_key);
   {

@@ -1,7 +1,6 @@
 #include "server/cluster_api.h"
 
 #include "cluster/protocol.h"
-#include "server/rejudge.h"
 #include "server/watch_stream.h"
 #include "sources/hub/settings.h"
 #include "store/typed.h"
@@ -177,7 +176,6 @@ void add_cluster_routes(net::Router& router, ServerContext& context) {
   const auto add = [&](std::string_view method, std::string_view pattern, ApiHandler handler) {
     add_route(router, context, RouteAccess::worker, method, pattern, std::move(handler));
   };
-  judge_when_possible(context);
   add("POST", "/cluster/v1/register", register_worker);
   add("GET", "/cluster/v1/assignments", list_assignments);
   add("POST", "/cluster/v1/report", report);

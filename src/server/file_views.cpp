@@ -105,7 +105,7 @@ class Sets {
          .per_second = status.per_second,
          .seconds_left = status.seconds_left,
          .folder = status.folder,
-         .fetched = true,
+         .fetched = note != nullptr || status.state != model::FilesState::ready,
          .used_at = note == nullptr ? "" : note->used_at,
          .asked_at = status.asked_at},
         files == nullptr ? model::RepositoryFiles{} : *files, status.key);

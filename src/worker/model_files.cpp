@@ -372,12 +372,15 @@ void ModelFiles::show(Task& task, const sources::FetchProgress& progress) {
   options_.on_change();
 }
 
-// A note that can not be written is no reason to do without the files.
+// Of what Berth fetched; what others put there is theirs to remove. A note that can not be written
+// is no reason to do without the files.
 void ModelFiles::write_note(const Task& task, const sources::LocalFiles& files) const {
   const auto path = note_path(options_.notes, model::files_key(task.files));
   const std::string now = to_rfc3339(real_clock().system_now());
   model::FetchNote note{.files = task.files, .folder = files.folder.string(), .fetched_at = now};
-  if (const auto before = read_note(path)) note.fetched_at = before->fetched_at;
+  const auto before = read_note(path);
+  if (!before && !files.was_fetched) return;
+  if (before) note.fetched_at = before->fetched_at;
   note.used_at = now;
   std::error_code error;
   std::filesystem::create_directories(options_.notes, error);

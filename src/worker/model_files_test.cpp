@@ -78,7 +78,7 @@ class ModelFilesTest : public ::testing::Test {
     tell();
   }
   void succeed(const std::string& name) {
-    answer(name, sources::LocalFiles{.folder = "/c/" + name, .paths = {}});
+    answer(name, sources::LocalFiles{.folder = "/c/" + name, .paths = {}, .was_fetched = true});
   }
   void tell() {
     {
@@ -145,6 +145,14 @@ TEST_F(ModelFilesTest, FetchesWhatIsWantedAndTellsHowFarItIs) {
   ASSERT_EQ(notes.size(), 1U);
   EXPECT_EQ(notes.front().files.source, "hf:o/a");
   EXPECT_EQ(notes.front().folder, "/c/a");
+}
+
+TEST_F(ModelFilesTest, NotesNothingOfWhatOthersPutThere) {
+  const auto ticket = want("a");
+  answer("a", sources::LocalFiles{.folder = "/c/a", .paths = {}});
+  ASSERT_TRUE(comes([&] { return ticket->outcome().has_value(); }));
+  EXPECT_TRUE(ticket->outcome()->has_value());
+  EXPECT_TRUE(files_->notes().empty());
 }
 
 TEST_F(ModelFilesTest, FetchesTheSameFilesOnceHoweverManyWantThem) {

@@ -101,6 +101,8 @@ def test_what_the_hubs_own_client_fetched_is_used_and_it_sees_what_berth_fetched
     server.cli("deploy", "tiny", "--model", "hf:org/tiny-GGUF:Q4_K_M")
     assert hub.cdn.sent - sent <= tiny_file.stat().st_size, "its header, and no second copy"
     assert not list(cache_of(server, "tiny-GGUF").rglob("*.part*"))
+    server.remove("tiny")
+    assert "0 B freed" in server.cli("files", "prune").stdout, "it is not Berth's to remove"
     other = hub.repository("org/other-GGUF").commit({"sub/other-Q4_K_M.gguf": tiny_file})
     server.cli("files", "get", "hf:org/other-GGUF")
     path = huggingface_hub.hf_hub_download("org/other-GGUF", "sub/other-Q4_K_M.gguf",

@@ -23,6 +23,7 @@ struct LocalFiles {
   // Absolute; where all have their names in the repository, else empty.
   std::filesystem::path folder;
   std::map<std::string, std::filesystem::path> paths;  // absolute, by the path in the repository
+  bool was_fetched = false;  // by fetch_files, some of them; else others had put all there
 };
 
 enum class FetchPhase { waiting, downloading, verifying };

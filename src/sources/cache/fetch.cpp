@@ -240,7 +240,9 @@ Result<LocalFiles> Fetch::run() {
   }
   BERTH_CHECK(fetch_all(slots));
   BERTH_CHECK(layout_->finish(files_, settings_, options_for_all(options_.stop), has_missing));
-  return gather(slots);
+  BERTH_TRY(auto all, gather(slots));
+  all.was_fetched = must_ask;
+  return all;
 }
 
 // All of them at their places, which somebody may have cleared meanwhile.
