@@ -142,8 +142,10 @@ void add_flags(CLI::App& deploy, DeployFlags& flags) {
   };
   deploy.add_option("NAME", flags.name, "The name that requests use")->required();
   deploy
-      .add_option("--model", flags.model,
-                  "The model's file or folder, or its name on a hub (hf:ORG/NAME)")
+      .add_option(
+          "--model", flags.model,
+          "The model's file or folder (or a glob such as \"./m/*.gguf\"), or its name on a hub "
+          "(hf:ORG/NAME)")
       ->required();
   deploy.add_option("--replicas", flags.replicas, "How many instances (1)");
   deploy.add_option("--backend", flags.backend, "The backend (chosen from the files)");

@@ -2,6 +2,7 @@
 
 #include "sources/hub/name.h"
 #include "sources/local.h"
+#include "sources/local_model.h"
 
 #include <cctype>
 #include <filesystem>
@@ -14,6 +15,11 @@ namespace {
 constexpr std::size_t kLongestName = 100;
 // Reading the header of a model on a slow disk.
 constexpr std::chrono::minutes kAcceptPatience{5};
+
+struct MatchAnswer {
+  std::string path;
+};
+BOOST_DESCRIBE_STRUCT(MatchAnswer, (), (path))
 
 bool is_digits(std::string_view text) {
   for (const char c : text) {
@@ -56,10 +62,19 @@ Result<std::string> absolute_source(const std::string& text, bool same_machine) 
   const auto here = std::filesystem::current_path(error);
   if (error) return fail(ErrorCode::io, "the current folder is unknown: {}", error.message());
   BERTH_TRY(auto source, sources::normalise_model(text, here));
-  if (same_machine && !sources::is_hub_name(source) && !std::filesystem::exists(source, error)) {
-    return fail(ErrorCode::not_found, "there is no file or folder {}", source);
+  if (!same_machine || sources::is_hub_name(source)) return source;
+  BERTH_TRY(const auto path, sources::resolve_glob(source));
+  if (!std::filesystem::exists(path, error)) {
+    return fail(ErrorCode::not_found, "there is no file or folder {}", path.string());
   }
-  return source;
+  return path.string();
+}
+
+Result<std::string> ask_what_matches(const ApiClient& client, const std::string& glob) {
+  BERTH_TRY(const auto answer,
+            client.post("/api/v1/evaluate", {{"source", glob}}, kAcceptPatience));
+  BERTH_TRY(auto read, read_answer<MatchAnswer>(answer));
+  return std::move(read.path);
 }
 
 std::string name_from_source(const std::string& source) {

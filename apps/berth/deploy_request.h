@@ -9,9 +9,13 @@
 
 namespace berth::app {
 
-// The absolute path of a model that the user named, or its name on a hub. Fails with
-// invalid_parameter, and with not_found where the server is on this machine and nothing is there.
+// The absolute path of a model that the user named, or its name on a hub. A glob stays one, unless
+// the server is on this machine. Fails with invalid_parameter, and with not_found where the server
+// is on this machine and nothing is there.
 Result<std::string> absolute_source(const std::string& text, bool same_machine);
+
+// The path that `glob` matches where the server's workers are. Fails with what they say.
+Result<std::string> ask_what_matches(const ApiClient& client, const std::string& glob);
 
 // A model's name from its file, folder or name on a hub: "m/My Model-00001-of-00002.gguf" is
 // "My-Model", "hf:org/Name-GGUF:Q8_0" is "Name". Empty

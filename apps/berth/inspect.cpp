@@ -3,10 +3,10 @@
 #include "api_client.h"
 #include "base/log.h"
 #include "command.h"
-#include "formats/profile.h"
 #include "server/inspection.h"
 #include "sources/address.h"
 #include "sources/local.h"
+#include "sources/local_model.h"
 #include "sources/remote_profile.h"
 #include "terminal.h"
 #include "worker/system_facts.h"
@@ -58,16 +58,18 @@ Result<std::string> whole_source(const std::string& text) {
   return path.string();
 }
 
-Result<sources::RemoteModel> profile_here(const std::string& source) {
+// Reads the model, and puts the path that a glob matches in its place.
+Result<sources::RemoteModel> profile_here(std::string& source) {
   if (sources::is_remote(source)) {
     start_logging("berth", "warn");  // about tokens: standard output is for the answer
     return sources::profile_remote(source);
   }
-  BERTH_TRY(auto profile, formats::profile_path(source));
-  return sources::RemoteModel{.profile = std::move(profile), .choice = std::nullopt};
+  BERTH_TRY(auto found, sources::profile_local(source));
+  source = std::move(found.path);
+  return sources::RemoteModel{.profile = std::move(found.profile), .choice = std::nullopt};
 }
 
-Result<Inspection> inspect_here(const InspectRequest& request) {
+Result<Inspection> inspect_here(InspectRequest request) {
   BERTH_TRY(auto model, profile_here(request.source));
   const auto facts = worker::read_system_facts();
   BERTH_TRY(Inspection found,
@@ -114,7 +116,7 @@ Result<Told> inspect(const CommonOptions& common, const InspectFlags& flags) {
     std::string reader = found.worker ? "the worker " + *found.worker : "the server's machine";
     return Told{.found = std::move(found), .reader = std::move(reader)};
   }
-  BERTH_TRY(auto found, inspect_here(request));
+  BERTH_TRY(auto found, inspect_here(std::move(request)));
   return Told{.found = std::move(found), .reader = "this machine"};
 }
 
@@ -352,8 +354,9 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command) {
   inspect
       ->add_option(
           "FILE", flags->file,
-          "The model's file or folder, its name on a hub (hf:ORG/NAME:QUANT, ms:OWNER/NAME, "
-          "ollama:NAME:TAG), or the http(s) address of a GGUF file")
+          "The model's file or folder (or a glob such as \"./m/*.gguf\"), its name on a hub "
+          "(hf:ORG/NAME:QUANT, ms:OWNER/NAME, ollama:NAME:TAG), or the http(s) address of a GGUF "
+          "file")
       ->required();
   inspect->add_option("--backend", flags->backend, "Ask for this backend");
   inspect->add_option("--worker", flags->worker, "Let this worker read it (the first that can)");

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "deploy_request.h"
 #include "sources/hub/name.h"
+#include "sources/local_model.h"
 #include "terminal.h"
 #include "wait.h"
 
@@ -46,7 +47,7 @@ Result<ApiClient> connect_or_start(const CommonOptions& common) {
 
 bool is_written_as_path(std::string_view text) {
   return text.starts_with('/') || text.starts_with("./") || text.starts_with("../") ||
-         text.starts_with("file:") || text.ends_with(".gguf");
+         text.starts_with("file:") || text.ends_with(".gguf") || sources::is_glob(text);
 }
 
 Result<std::optional<ModelView>> find_model(const ApiClient& client, const std::string& name) {
@@ -101,7 +102,11 @@ Result<std::string> find_or_deploy(const ApiClient& client, const RunFlags& flag
                   flags.model);
     }
   }
-  BERTH_TRY(const auto source, absolute_source(flags.model, client.settings().same_machine));
+  const bool same_machine = client.settings().same_machine;
+  BERTH_TRY(auto source, absolute_source(flags.model, same_machine));
+  if (!same_machine && sources::is_glob(source)) {
+    BERTH_TRY(source, ask_what_matches(client, source));
+  }
   const auto name = flags.name.empty() ? name_from_source(source) : flags.name;
   model::Deployment deployment{.name = name, .source = source, .parameters = engine_flags};
   BERTH_CHECK(model::validate(deployment));

@@ -66,11 +66,7 @@ std::vector<std::string> gguf_files(const FileSet& files, bool deep) {
   return found;
 }
 
-// Whether a file goes with another model (projector, adapter, draft heads) and is none itself.
-bool is_companion(std::string_view path) {
-  const std::string name = lower_case(file_name_of(path));
-  return name.find("mmproj") != std::string::npos || name.starts_with("mtp-");
-}
+// The same as is_companion_name says, of what is in the file.
 bool is_companion(const GgufPart& part) {
   const GgufMetadata& metadata = part.file.metadata;
   const std::string_view type = find_string(metadata, "general.type");
@@ -85,7 +81,7 @@ Result<model::ModelProfile> profile_gguf_folder(const FileSet& files,
   std::vector<std::string> models;
   std::optional<Result<GgufPart>> first;
   for (const std::string& path : found) {
-    if (is_companion(path)) continue;
+    if (is_companion_name(path)) continue;
     auto part = read_part(files, path);
     if (part && is_companion(*part)) continue;
     models.push_back(path);
@@ -133,6 +129,11 @@ std::unique_ptr<FileSet> list_above(const fs::path& folder) {
 }
 
 }  // namespace
+
+bool is_companion_name(std::string_view path) {
+  const std::string name = lower_case(file_name_of(path));
+  return name.find("mmproj") != std::string::npos || name.starts_with("mtp-");
+}
 
 Result<model::ModelProfile> profile_files(const FileSet& all, const FileSet* above) {
   const auto once = read_once(all);

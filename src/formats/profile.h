@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace berth::formats {
@@ -27,6 +28,9 @@ Result<model::ModelProfile> profile_path(const std::filesystem::path& path);
 // above, where projectors may lie. Where it is null, the set is all there is, as of a repository: a
 // GGUF model may be in a folder inside. Each file of `files` is opened once.
 Result<model::ModelProfile> profile_files(const FileSet& files, const FileSet* above = nullptr);
+
+// Whether a file, by its name, goes with another model (projector, draft heads) and is none itself.
+bool is_companion_name(std::string_view path);
 
 // One part of a GGUF model: its table of contents and where it is.
 struct GgufPart {

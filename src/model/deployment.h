@@ -95,7 +95,8 @@ inline constexpr FieldInfo kDeploymentFields[] = {
      .required = true},
     {.name = "source",
      .text =
-         "where the model's files are: the absolute path of a file or folder, or its name on a hub "
+         "where the model's files are: the absolute path of a file or folder, a glob that matches "
+         "one model, or its name on a hub "
          "(hf:ORG/NAME:QUANT, ms:OWNER/NAME, ollama:NAME:TAG)",
      .required = true},
     {.name = "backend", .text = "the backend that serves it; chosen from the files where absent"},

@@ -3,8 +3,10 @@
 #include "backends/check.h"
 #include "sources/hub/name.h"
 #include "sources/local.h"
+#include "sources/local_model.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace berth::server {
 namespace {
@@ -47,15 +49,22 @@ model::RepositoryFiles needed(model::RepositoryFiles files, const model::ModelPr
   return files;
 }
 
-Result<model::Model> accept(model::Deployment deployment, const backends::Registry& backends,
-                            const Clock& clock, const ModelEyes& eyes) {
-  model::Model model{.deployment = std::move(deployment)};
-  auto found = sources::is_hub_name(model.deployment.source)
-                   ? eyes.find_on_hub(model.deployment.source)
-                   : eyes.find(model.deployment.source);
+// Reads the model that `deployment` names, and puts the path that its glob matches in its place:
+// what is stored names the same model tomorrow.
+Result<FoundModel> find_source(model::Deployment& deployment, const ModelEyes& eyes) {
+  auto found = sources::is_hub_name(deployment.source) ? eyes.find_on_hub(deployment.source)
+                                                       : eyes.find(deployment.source);
   if (!found) return fail(std::move(found).error().with_field("source"));
-  model.profile = found->profile;
-  if (found->worker) model.read_by = found->worker->name;
+  if (!found->path.empty()) deployment.source = found->path;
+  return found;
+}
+
+Result<model::Model> accept(model::Deployment deployment, const FoundModel& found,
+                            const backends::Registry& backends, const Clock& clock,
+                            const ModelEyes& eyes) {
+  model::Model model{.deployment = std::move(deployment)};
+  model.profile = found.profile;
+  if (found.worker) model.read_by = found.worker->name;
   // What the user says of a model's purpose counts more than what its files say.
   const auto& wanted = model.deployment;
   if (!wanted.categories.empty()) model.profile.category = wanted.categories.front();
@@ -73,13 +82,13 @@ Result<model::Model> accept(model::Deployment deployment, const backends::Regist
   model.backend_reason = choice.reason;
   BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, wanted, model.profile));
   model.warnings = std::move(checked.warnings);
-  if (found->files) {
+  if (found.files) {
     BERTH_TRY(const auto* projector, choice.backend->projector(model.profile, checked.parameters));
-    model.files = needed(*found->files, model.profile, projector);
+    model.files = needed(*found.files, model.profile, projector);
     model.files->source = model.deployment.source;
   }
-  model.compute = eyes.judge(
-      *found, {.deployment = wanted, .backend = model.backend, .profile = model.profile});
+  model.compute =
+      eyes.judge(found, {.deployment = wanted, .backend = model.backend, .profile = model.profile});
   model.created_at = to_rfc3339(clock.system_now());
   return model;
 }
@@ -91,7 +100,8 @@ Result<model::Model> accept_deployment(const model::Deployment& deployment,
                                        const ModelEyes& eyes) {
   BERTH_CHECK(model::validate(deployment));
   BERTH_TRY(auto wanted, normalised(deployment));
-  return accept(std::move(wanted), backends, clock, eyes);
+  BERTH_TRY(const auto found, find_source(wanted, eyes));
+  return accept(std::move(wanted), found, backends, clock, eyes);
 }
 
 Result<model::Model> accept_edit(const model::Model& before, const model::Deployment& deployment,
@@ -105,12 +115,20 @@ Result<model::Model> accept_edit(const model::Model& before, const model::Deploy
   }
   BERTH_CHECK(model::validate(deployment));
   BERTH_TRY(auto wanted, normalised(deployment));
+  std::optional<FoundModel> found;
+  // A glob is the same model as long as it matches the same path.
+  if (sources::is_glob(wanted.source) && wanted.source != before.deployment.source) {
+    BERTH_TRY(found, find_source(wanted, eyes));
+  }
   if (engine_relevant(wanted) == engine_relevant(before.deployment)) {
     model::Model after = before;  // the files were read when they were deployed
     after.deployment = std::move(wanted);
     return after;
   }
-  BERTH_TRY(model::Model after, accept(std::move(wanted), backends, clock, eyes));
+  if (!found) {
+    BERTH_TRY(found, find_source(wanted, eyes));
+  }
+  BERTH_TRY(model::Model after, accept(std::move(wanted), *found, backends, clock, eyes));
   after.created_at = before.created_at;
   after.deleting = before.deleting;
   after.generation = before.generation + 1;

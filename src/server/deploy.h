@@ -9,8 +9,9 @@
 
 namespace berth::server {
 
-// Blocks (the model's header is read). Fails with invalid_parameter and the field, not_found for a
-// file that is not there, corrupt or unsupported for one that can not be served.
+// Blocks (the model's header is read). The model's source is the path that a glob matches. Fails
+// with invalid_parameter and the field, not_found for a file that is not there, corrupt or
+// unsupported for one that can not be served.
 Result<model::Model> accept_deployment(const model::Deployment& deployment,
                                        const backends::Registry& backends, const Clock& clock,
                                        const ModelEyes& eyes);

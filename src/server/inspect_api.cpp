@@ -37,8 +37,9 @@ Result<FoundModel> find_source(ServerContext& context, InspectRequest& wish) {
                     .with_field("source"));
   }
   BERTH_TRY(const auto path, sources::normalise_source(wish.source, "/"));
-  wish.source = path.string();
-  return find_model(context, path, wish.worker);
+  BERTH_TRY(auto found, find_model(context, path, wish.worker));
+  wish.source = found.path;
+  return found;
 }
 
 Result<net::Response> inspect_model(ServerContext& context, const ApiRequest& request) {

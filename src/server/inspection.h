@@ -72,7 +72,8 @@ BOOST_DESCRIBE_STRUCT(InspectRequest, (),
 inline constexpr FieldInfo kInspectFields[] = {
     {.name = "source",
      .text =
-         "the absolute path of the model's file or folder, its name on a hub "
+         "the absolute path of the model's file or folder, a glob that matches it, its name on a "
+         "hub "
          "(hf:ORG/NAME:QUANT, ms:OWNER/NAME, ollama:NAME:TAG), or the http(s) address of a GGUF "
          "file",
      .required = true},

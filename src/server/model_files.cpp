@@ -1,9 +1,9 @@
 #include "server/model_files.h"
 
-#include "formats/profile.h"
 #include "server/judges.h"
 #include "server/worker_questions.h"
 #include "sources/address.h"
+#include "sources/local_model.h"
 #include "sources/remote_profile.h"
 #include "store/typed.h"
 
@@ -26,14 +26,14 @@ Result<model::ComputeTable> ask_to_judge(const model::Worker& worker,
   return read_answer<model::ComputeTable>(response);
 }
 
-Result<model::ModelProfile> ask(const model::Worker& worker, const std::filesystem::path& path) {
+Result<sources::LocalModel> ask(const model::Worker& worker, const std::filesystem::path& path) {
   const auto response =
       ask_worker(worker, "/worker/v1/profile?path=" + net::percent_encode(path.string()));
   // The local worker's disk is the server's: where the worker is between two lives, the server
   // reads.
-  if (!response && worker.local) return formats::profile_path(path);
+  if (!response && worker.local) return sources::profile_local(path);
   if (!response) return fail(response.error());
-  return read_answer<model::ModelProfile>(*response);
+  return read_answer<sources::LocalModel>(*response);
 }
 
 // The ready workers, the local ones first. Fails where `only` is not among them.
@@ -88,20 +88,24 @@ Result<FoundModel> find_model(ServerContext& context, const std::filesystem::pat
   BERTH_TRY(const auto workers, workers_to_ask(context, only));
   std::vector<Error> errors;
   for (const auto& worker : workers) {
-    auto profile = ask(worker, path);
-    if (profile) return FoundModel{.profile = std::move(*profile), .worker = worker};
-    errors.push_back(std::move(profile).error());
+    auto found = ask(worker, path);
+    if (found) {
+      return FoundModel{
+          .profile = std::move(found->profile), .path = std::move(found->path), .worker = worker};
+    }
+    errors.push_back(std::move(found).error());
   }
   if (!errors.empty()) return fail(sum_up(path, workers, std::move(errors)));
-  auto profile = formats::profile_path(path);
-  if (!profile) {
-    return fail(std::move(profile)
+  auto found = sources::profile_local(path);
+  if (!found) {
+    return fail(std::move(found)
                     .error()
                     .context("{} was looked up on the server's machine, since no worker is ready",
                              path.string())
                     .with_field("source"));
   }
-  return FoundModel{.profile = std::move(*profile), .worker = std::nullopt};
+  return FoundModel{
+      .profile = std::move(found->profile), .path = std::move(found->path), .worker = std::nullopt};
 }
 
 model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request,

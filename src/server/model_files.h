@@ -18,6 +18,8 @@ namespace berth::server {
 
 struct FoundModel {
   model::ModelProfile profile;
+  // On that disk: what was asked for, or what its glob matches. Empty for what is on the web.
+  std::string path = {};
   // The worker that read it; nothing where the server did, because no worker is ready.
   std::optional<model::Worker> worker;
   std::optional<sources::HubChoice> hub = {};  // where it is on a hub
@@ -25,9 +27,10 @@ struct FoundModel {
   std::optional<model::RepositoryFiles> files = {};
 };
 
-// Asks the ready workers, the local one first, and takes the first that can read the model; `only`
-// names one. Blocks. Fails with what the only worker said (not_found, corrupt, unsupported …), or
-// with what all said, each by name; not_found or unavailable for `only`.
+// Asks the ready workers, the local one first, and takes the first that can read the model at
+// `path`, or that has one which matches it (sources::resolve_glob); `only` names one. Blocks. Fails
+// with what the only worker said (not_found, corrupt, unsupported …), or with what all said, each
+// by name; not_found or unavailable for `only`.
 Result<FoundModel> find_model(ServerContext& context, const std::filesystem::path& path,
                               const std::optional<std::string>& only = std::nullopt);
 

@@ -2,6 +2,7 @@
 
 #include "net/testing.h"
 #include "server/test_context.h"
+#include "sources/local_model.h"
 #include "store/typed.h"
 
 #include <cstdlib>
@@ -21,8 +22,8 @@ net::Task<> answer_profile(net::Exchange& exchange, std::string name) {
     co_return;
   }
   if (request.query.get("path") == "/m/on " + name + ".gguf") {
-    const model::ModelProfile profile{.name = name};
-    co_await exchange.respond(net::json_response(200, to_json(profile)));
+    const sources::LocalModel found{.path = "/m/found.gguf", .profile = {.name = name}};
+    co_await exchange.respond(net::json_response(200, to_json(found)));
     co_return;
   }
   const bool is_broken = request.query.get("path") == "/m/broken.gguf" && name == "b";
@@ -70,6 +71,7 @@ TEST_F(ModelFiles, TheFirstWorkerThatHasTheFileReadsIt) {
   ASSERT_TRUE(found) << found.error().to_string();
   EXPECT_EQ(found->profile.name, "b");
   EXPECT_EQ(found->worker->name, "b");
+  EXPECT_EQ(found->path, "/m/found.gguf");
 }
 
 TEST_F(ModelFiles, TheErrorTellsWhatEachWorkerSaid) {

@@ -1,6 +1,6 @@
 #include "worker/file_service.h"
 
-#include "formats/profile.h"
+#include "sources/local_model.h"
 #include "worker/in_time.h"
 #include "worker/listener.h"
 
@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kLongestPath = 4096;
 
-using Profile = Result<model::ModelProfile>;
+using Found = Result<sources::LocalModel>;
 
 Result<std::filesystem::path> read_path(const net::Request& request) {
   const std::string_view text = request.query.get("path").value_or("");
@@ -34,16 +34,16 @@ net::Task<> serve_profile(FileService& service, net::Exchange& exchange) {
     co_await exchange.respond(net::error_response(path.error()));
     co_return;
   }
-  auto profile =
+  auto found =
       co_await answer_in_time(service.pool, service.patience, "reading " + path->string(),
-                              [path = *path]() -> Profile { return formats::profile_path(path); });
-  if (!profile && profile.error().code == ErrorCode::timeout) {
-    Error late = std::move(profile).error();
+                              [path = *path]() -> Found { return sources::profile_local(path); });
+  if (!found && found.error().code == ErrorCode::timeout) {
+    Error late = std::move(found).error();
     late.message += "; does its disk answer?";
-    profile = fail(std::move(late));
+    found = fail(std::move(late));
   }
-  co_await exchange.respond(profile ? net::json_response(200, to_json(*profile))
-                                    : net::error_response(profile.error()));
+  co_await exchange.respond(found ? net::json_response(200, to_json(*found))
+                                  : net::error_response(found.error()));
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ struct FileService {
   net::ThreadPool pool{kThreads, kWaiting};
 };
 
-// GET /worker/v1/profile?path=ABSOLUTE: the ModelProfile of a file or folder. Reads headers only,
-// and regular files only; answers within the service's patience.
+// GET /worker/v1/profile?path=ABSOLUTE: the sources::LocalModel that a path or glob means. Reads
+// headers only, and regular files only; answers within the service's patience.
 void add_file_routes(net::Router& router, FileService& service);
 
 }  // namespace berth::worker

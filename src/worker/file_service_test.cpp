@@ -1,5 +1,6 @@
 #include "worker/file_service.h"
 
+#include "formats/gguf_builder.h"
 #include "net/testing.h"
 
 #include <filesystem>
@@ -59,6 +60,17 @@ TEST_F(FileServiceTest, ReadsRegularFilesOnly) {
   ASSERT_EQ(::mkfifo((folder_ / "pipe.gguf").c_str(), 0600), 0);
   EXPECT_EQ(ask(folder_ / "pipe.gguf").status, 400);
   EXPECT_EQ(ask("/dev/zero").status, 400);
+}
+
+TEST_F(FileServiceTest, TellsThePathThatAGlobMatches) {
+  formats::small_model("llama", 2).write(folder_ / "m-Q4.gguf");
+  const auto answer = ask(folder_ / "m-*.gguf");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(parse_json(answer.body).value().at("path").as_string(),
+            (folder_ / "m-Q4.gguf").native());
+  formats::small_model("llama", 2).write(folder_ / "m-Q8.gguf");
+  EXPECT_EQ(ask(folder_ / "m-*.gguf").status, 400);
+  EXPECT_EQ(ask(folder_ / "n-*.gguf").status, 404);
 }
 
 TEST_F(FileServiceTest, SaysWhatIsNoModel) {

@@ -87,10 +87,10 @@ def _add_tensors(writer: gguf.GGUFWriter, vocabulary: int) -> None:
         random(block + "ffn_down", WIDTH, FEED_FORWARD)
 
 
-def write(path: Path) -> None:
-    """Writes the model to `path`, replacing what is there."""
+def write(path: Path, tensors_of_a_part: int = 0) -> None:
+    """Writes the model to `path`, replacing what is there; or to parts that are named after it."""
     tokens = _vocabulary()
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, "llama", split_max_tensors=tensors_of_a_part)
     _add_metadata(writer, tokens)
     _add_tensors(writer, len(tokens))
     writer.write_header_to_file()
