@@ -96,13 +96,13 @@ Task<Result<void>> read_head(ClientResponse::State& state, bool head_request, By
 }
 
 Task<tl::expected<StatePtr, Failure>> attempt(std::shared_ptr<Transport> transport,
-                                              const Endpoint& endpoint,
-                                              const ClientRequest& request, std::string_view head,
-                                              ClientDeadlines deadlines, Bytes head_limit) {
+                                              const Peer& peer, const ClientRequest& request,
+                                              std::string_view head, ClientDeadlines deadlines,
+                                              Bytes head_limit) {
   auto state = std::make_unique<ClientResponse::State>();
   const bool head_request = request.method == "HEAD";
   state->transport = std::move(transport);
-  state->endpoint = endpoint;
+  state->peer = peer;
   state->parser = std::make_unique<ResponseParser>(head_limit, head_request);
   const SteadyTime began = std::chrono::steady_clock::now();
   bool own = false;
@@ -131,7 +131,7 @@ Task<tl::expected<StatePtr, Failure>> attempt(std::shared_ptr<Transport> transpo
   const bool broke = code == ErrorCode::unavailable || code == ErrorCode::cancelled;
   const bool at_once = std::chrono::steady_clock::now() - began < kStaleWindow;
   co_return tl::make_unexpected(
-      Failure{at(endpoint, std::move(answered).error()), broke && at_once && !any_byte});
+      Failure{at(peer.endpoint, std::move(answered).error()), broke && at_once && !any_byte});
 }
 
 }  // namespace
@@ -145,7 +145,7 @@ void ClientResponse::State::end() {
   ended = true;
   const auto pool = client.lock();
   if (pool && parser->keep_alive() && transport->input().empty()) {
-    pool->keep(endpoint, transport);
+    pool->keep(peer, transport);
   } else {
     transport->close();
   }
@@ -157,7 +157,7 @@ std::optional<Result<BodyPiece>> ClientResponse::State::ready_piece() {
   auto step = parser->advance(transport->input());
   if (!step) {
     transport->close();
-    return fail(at(endpoint, std::move(step).error()));
+    return fail(at(peer.endpoint, std::move(step).error()));
   }
   if (step->kind == ParseStep::Kind::body) {
     held = step->consumed;
@@ -206,11 +206,11 @@ Task<Result<BodyPiece>> ClientResponse::read_some(Duration deadline) {
       if (read.error().code == ErrorCode::cancelled) co_return fail(std::move(read).error());
       transport.close();
       co_return fail(std::move(read).error().context("the answer from {} broke off",
-                                                     to_string(state.endpoint)));
+                                                     to_string(state.peer.endpoint)));
     }
     auto ended = state.parser->end_of_input();
     transport.close();
-    if (!ended) co_return fail(at(state.endpoint, std::move(ended).error()));
+    if (!ended) co_return fail(at(state.peer.endpoint, std::move(ended).error()));
     state.ended = true;
     co_return std::nullopt;
   }
@@ -226,7 +226,7 @@ Task<Result<std::string>> ClientResponse::read_all(Bytes limit, Duration deadlin
     if (body.size() + bytes->size() > limit.count) {
       abort();
       co_return fail(ErrorCode::too_large, "the answer from {} is larger than {}",
-                     to_string(state_->endpoint), limit);
+                     to_string(state_->peer.endpoint), limit);
     }
     body += *bytes;
   }
@@ -237,18 +237,19 @@ Task<Result<ClientResponse>> Client::send(Endpoint endpoint, ClientRequest reque
   const std::shared_ptr<State> state = state_;  // the client may go while this waits
   BERTH_CO_TRY(const std::string head, make_head(endpoint, request));
   const Bytes head_limit = state->options.head_limit;
-  std::shared_ptr<Transport> transport = state->take(endpoint);
+  const Peer peer{.endpoint = std::move(endpoint), .tls = std::move(request.tls)};
+  std::shared_ptr<Transport> transport = state->take(peer);
   bool kept = transport != nullptr;
   const std::shared_ptr<Abort> abort = request.abort;
   for (;;) {
     if (!transport) {
-      auto connected = co_await connect_to(endpoint, deadlines.connect);
+      auto connected = co_await connect_to(peer, deadlines.connect);
       BERTH_CO_TRY(transport, std::move(connected));
     }
     if (abort) abort->transport_ = transport;
     if (abort && abort->aborted()) transport->close();
     auto answered =
-        co_await attempt(std::move(transport), endpoint, request, head, deadlines, head_limit);
+        co_await attempt(std::move(transport), peer, request, head, deadlines, head_limit);
     transport = nullptr;
     if (answered) {
       (*answered)->client = state;

@@ -40,6 +40,7 @@ struct ClientRequest {
   std::string body;
   // Instead of `body`, where the text lives until the head of the answer has come: not copied.
   std::string_view body_view = {};
+  TlsPeer tls = {};                   // with `tls.tls`: over TLS
   std::shared_ptr<Abort> abort = {};  // looked at until the head of the answer has come
   // A body in pieces (sent chunked, `body` is ignored): returns nullopt at the end. A request with
   // it is never repeated.
@@ -47,7 +48,7 @@ struct ClientRequest {
 };
 
 struct ClientDeadlines {
-  Duration connect = std::chrono::seconds(5);  // resolving and connecting
+  Duration connect = std::chrono::seconds(5);  // resolving, connecting, and TLS
   Duration head = std::chrono::seconds(60);    // from the end of the request to the answer's head
   Duration idle = std::chrono::seconds(60);    // sending the request without progress
 };
@@ -100,6 +101,7 @@ class Client {
   // Sends the request and awaits the head of the answer. Repeated once on a fresh connection only
   // where a kept connection proved stale (it failed at once, before any byte of an answer).
   // unavailable: refused, unknown host, or broken off; it names host and port. timeout: a deadline.
+  // unauthenticated: one side refuses the other's certificate.
   Task<Result<ClientResponse>> send(Endpoint endpoint, ClientRequest request,
                                     ClientDeadlines deadlines = {});
 

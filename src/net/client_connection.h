@@ -11,6 +11,14 @@
 
 namespace berth::net {
 
+// Where a connection leads, and with whom it speaks.
+struct Peer {
+  Endpoint endpoint;
+  TlsPeer tls;
+
+  friend auto operator<=>(const Peer&, const Peer&) = default;
+};
+
 // One executor only.
 struct Client::State : std::enable_shared_from_this<Client::State> {
   struct Kept {
@@ -21,14 +29,14 @@ struct Client::State : std::enable_shared_from_this<Client::State> {
   State(IoContext& io_context, ClientOptions client_options);
 
   // A kept connection that is still good, the youngest first; null where there is none.
-  std::shared_ptr<Transport> take(const Endpoint& endpoint);
-  void keep(const Endpoint& endpoint, std::shared_ptr<Transport> transport);
+  std::shared_ptr<Transport> take(const Peer& peer);
+  void keep(const Peer& peer, std::shared_ptr<Transport> transport);
   // Closes what is kept; the state keeps nothing afterwards.
   void shut_down();
 
   IoContext& context;
   ClientOptions options;
-  std::map<Endpoint, std::deque<Kept>> pool;  // the oldest in front
+  std::map<Peer, std::deque<Kept>> pool;  // the oldest in front
 
  private:
   void expire();
@@ -42,7 +50,7 @@ struct ClientResponse::State {
   std::shared_ptr<Transport> transport;
   std::unique_ptr<ResponseParser> parser;
   std::weak_ptr<Client::State> client;
-  Endpoint endpoint;
+  Peer peer;
   std::size_t held = 0;  // bytes of the input under the piece that was given out
   bool ended = false;
   bool aborted = false;
@@ -53,7 +61,7 @@ struct ClientResponse::State {
   void end();
 };
 
-// Resolves and connects. unavailable or timeout, naming the endpoint.
-Task<Result<std::shared_ptr<Transport>>> connect_to(Endpoint endpoint, Duration limit);
+// Resolves and connects. unavailable, timeout or unauthenticated, naming the endpoint.
+Task<Result<std::shared_ptr<Transport>>> connect_to(Peer peer, Duration limit);
 
 }  // namespace berth::net

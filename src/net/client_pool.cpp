@@ -8,7 +8,10 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-Task<Result<std::shared_ptr<Transport>>> try_connect(Endpoint endpoint) {
+constexpr std::chrono::seconds kHandshake{10};  // within the deadline for the whole
+
+Task<Result<std::shared_ptr<Transport>>> try_connect(Peer peer) {
+  const Endpoint& endpoint = peer.endpoint;
   using Connected = Result<std::shared_ptr<Transport>>;
   const Executor executor = co_await boost::asio::this_coro::executor;
   boost::system::error_code error;
@@ -27,7 +30,12 @@ Task<Result<std::shared_ptr<Transport>>> try_connect(Endpoint endpoint) {
     Socket socket(executor);
     const auto [failed] = co_await socket.async_connect(candidate, use_task);
     error = failed;
-    if (!error) co_return Connected(std::make_shared<Transport>(std::move(socket)));
+    if (error) continue;
+    auto transport = std::make_shared<Transport>(std::move(socket), peer.tls);
+    auto greeted = co_await transport->handshake(kHandshake);
+    if (greeted) co_return Connected(std::move(transport));
+    co_return Connected(
+        fail(std::move(greeted).error().context("no TLS with {}", to_string(endpoint))));
   }
   co_return Connected(fail(ErrorCode::unavailable, "cannot connect to {}: {}", to_string(endpoint),
                            error.message()));
@@ -51,9 +59,9 @@ boost::asio::execution_context::id ClientService::id;
 
 }  // namespace
 
-Task<Result<std::shared_ptr<Transport>>> connect_to(Endpoint endpoint, Duration limit) {
-  std::string what = "connecting to " + to_string(endpoint);
-  return with_deadline(try_connect(std::move(endpoint)), limit, std::move(what));
+Task<Result<std::shared_ptr<Transport>>> connect_to(Peer peer, Duration limit) {
+  std::string what = "connecting to " + to_string(peer.endpoint);
+  return with_deadline(try_connect(std::move(peer)), limit, std::move(what));
 }
 
 Client::State::State(IoContext& io_context, ClientOptions client_options)
@@ -62,8 +70,8 @@ Client::State::State(IoContext& io_context, ClientOptions client_options)
   const Socket socket(io_context);
 }
 
-std::shared_ptr<Transport> Client::State::take(const Endpoint& endpoint) {
-  const auto found = pool.find(endpoint);
+std::shared_ptr<Transport> Client::State::take(const Peer& peer) {
+  const auto found = pool.find(peer);
   std::shared_ptr<Transport> transport;
   while (!transport && found != pool.end() && !found->second.empty()) {
     Kept kept = std::move(found->second.back());
@@ -79,13 +87,13 @@ std::shared_ptr<Transport> Client::State::take(const Endpoint& endpoint) {
   return transport;
 }
 
-void Client::State::keep(const Endpoint& endpoint, std::shared_ptr<Transport> transport) {
+void Client::State::keep(const Peer& peer, std::shared_ptr<Transport> transport) {
   // Whether it is still good is asked when it is taken.
   if (shut_down_ || !transport->is_open() || transport->peer_closed()) {
     transport->close();
     return;
   }
-  auto& kept = pool[endpoint];
+  auto& kept = pool[peer];
   kept.push_back({std::move(transport), std::chrono::steady_clock::now()});
   if (kept.size() > options.max_idle_per_endpoint) {
     kept.front().transport->close();
@@ -133,7 +141,7 @@ Client& Client::of(IoContext& context) {
 
 std::size_t Client::idle_connections() const {
   std::size_t count = 0;
-  for (const auto& [endpoint, kept] : state_->pool) count += kept.size();
+  for (const auto& [peer, kept] : state_->pool) count += kept.size();
   return count;
 }
 

@@ -5,8 +5,10 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "net/headers.h"
+#include "net/tls.h"
 #include "net/url.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,7 +27,9 @@ struct Request {
   Query query;
   Headers headers;
   std::string peer;  // "127.0.0.1:40312"
-  std::string id;    // x-request-id: the client's where sane, else ours; always returned
+  // What a TLS client showed, verified; null: nothing.
+  std::shared_ptr<const PeerCertificate> certificate;
+  std::string id;  // x-request-id: the client's where sane, else ours; always returned
 
   // What follows "Bearer " in Authorization, or an empty view.
   [[nodiscard]] std::string_view bearer_token() const;

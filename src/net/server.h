@@ -17,10 +17,11 @@
 namespace berth::net {
 
 struct ServerDeadlines {
-  Duration head = std::chrono::seconds(30);   // for a whole request head, from its first byte
-  Duration idle = std::chrono::seconds(75);   // between two requests of a connection
-  Duration body = std::chrono::seconds(60);   // without a byte of an awaited body
-  Duration write = std::chrono::seconds(60);  // without a byte taken by the client
+  Duration handshake = std::chrono::seconds(10);  // of TLS
+  Duration head = std::chrono::seconds(30);       // for a whole request head, from its first byte
+  Duration idle = std::chrono::seconds(75);       // between two requests of a connection
+  Duration body = std::chrono::seconds(60);       // without a byte of an awaited body
+  Duration write = std::chrono::seconds(60);      // without a byte taken by the client
 };
 
 struct ServerOptions {
@@ -30,6 +31,9 @@ struct ServerOptions {
   Bytes body_limit = 32_MiB;            // of `read_body()`; above: 413
   ServerDeadlines deadlines;
   std::size_t max_connections = 10'000;  // above: 503, and the connection is closed
+  // Who the server is, asked for each connection, so that a renewed certificate takes effect.
+  // Empty: plain HTTP. Must not throw.
+  std::function<std::shared_ptr<const Tls>()> tls;
   // Called after each request, on the thread that served it: access log, metrics. Status 499 where
   // the client left first. Must not throw.
   std::function<void(const Request&, int status, Duration)> on_done;

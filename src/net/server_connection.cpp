@@ -43,10 +43,24 @@ int status_of_parse_error(const Error& error, bool in_head) {
 
 ServerConnection::ServerConnection(Socket socket, std::shared_ptr<const ServerShared> shared)
     : shared_(std::move(shared)), peer_(peer_of(socket)) {
-  transport_ = std::make_shared<Transport>(std::move(socket));
+  TlsPeer tls;
+  if (shared_->options.tls) tls.tls = shared_->options.tls();
+  transport_ =
+      std::make_shared<Transport>(std::move(socket), std::move(tls), TlsSession::Role::server);
 }
 
 Task<> ServerConnection::run() {
+  if (shared_->options.tls && !transport_->is_tls()) {
+    spdlog::error("a connection was closed: the server does not know who it is");
+    transport_->close();
+    co_return;
+  }
+  const auto greeted = co_await transport_->handshake(shared_->options.deadlines.handshake);
+  if (!greeted) {
+    spdlog::debug("{}: {}", peer_, greeted.error().to_string());
+    transport_->close();
+    co_return;
+  }
   for (;;) {
     begin_request();
     const bool has_request = co_await read_head();
@@ -61,6 +75,10 @@ Task<> ServerConnection::run() {
 }
 
 Task<> ServerConnection::refuse() {
+  if (shared_->options.tls) {  // words would cost a handshake
+    transport_->close();
+    co_return;
+  }
   begin_request();
   Response response = error_response(make_error(
       ErrorCode::unavailable, "the server has all the connections it allows ({}); try again later",
@@ -122,6 +140,7 @@ Task<bool> ServerConnection::read_head() {
   continue_due_ = !failed && parser_->expects_continue();
   *request_ = std::move(parser_->request());
   request_->peer = peer_;
+  request_->certificate = transport_->peer_certificate();
   const auto id = request_->headers.get("x-request-id");
   request_->id = id && is_sane_id(*id) ? std::string(*id) : next_request_id();
   if (!failed) {

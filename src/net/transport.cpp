@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 
 namespace berth::net {
 namespace {
@@ -22,6 +23,14 @@ constexpr std::size_t kWatchedInput = 64 * 1024;
 
 bool is_empty(const Transport::Pieces& pieces) {
   return std::all_of(pieces.begin(), pieces.end(), [](auto piece) { return piece.empty(); });
+}
+
+void take_off(Transport::Pieces& pieces, std::size_t count) {
+  for (auto& piece : pieces) {
+    const std::size_t part = std::min(count, piece.size());
+    piece.remove_prefix(part);
+    count -= part;
+  }
 }
 
 constexpr SteadyTime kNever = SteadyTime::max();
@@ -102,7 +111,7 @@ void Deadline::arm(const std::shared_ptr<State>& state) {
   });
 }
 
-Transport::Transport(Socket socket)
+Transport::Transport(Socket socket, TlsPeer peer, TlsSession::Role role)
     : socket_(std::move(socket)),
       read_deadline_(socket_.get_executor(),
                      [this] {
@@ -116,6 +125,34 @@ Transport::Transport(Socket socket)
   error_code ignored;
   socket_.non_blocking(true, ignored);
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+  if (peer.tls) {
+    tls_ = std::make_unique<TlsSession>(std::move(peer), socket_.native_handle(), role);
+  }
+}
+
+Task<Result<void>> Transport::handshake(Duration limit) {
+  const SteadyTime until = std::chrono::steady_clock::now() + limit;
+  while (tls_) {
+    Error error;
+    const auto step = tls_->handshake(error);
+    if (step == TlsSession::Handshake::done) break;
+    if (step == TlsSession::Handshake::failed) co_return fail(std::move(error));
+    const auto left = until - std::chrono::steady_clock::now();
+    read_deadline_.set(std::max(std::chrono::duration_cast<Duration>(left), Duration::zero()));
+    const auto kind =
+        step == TlsSession::Handshake::wants_read ? Socket::wait_read : Socket::wait_write;
+    const auto [waited] = co_await socket_.async_wait(kind, use_task);
+    read_deadline_.clear();
+    if (waited && read_deadline_.expired()) {
+      co_return fail(ErrorCode::timeout, "the TLS handshake did not end in {} ms", limit.count());
+    }
+    if (waited) co_return fail(ErrorCode::cancelled, "the connection was closed");
+  }
+  co_return Result<void>{};
+}
+
+std::shared_ptr<const PeerCertificate> Transport::peer_certificate() const {
+  return tls_ ? tls_->peer_certificate() : nullptr;
 }
 
 std::string_view Transport::input() const {
@@ -142,11 +179,36 @@ void Transport::settle() {
   begin_ = 0;
 }
 
+std::size_t Transport::receive_into(char* data, std::size_t size, error_code& error) {
+  if (tls_) return tls_->read(data, size, error);
+  return socket_.receive(boost::asio::buffer(data, size), 0, error);
+}
+
+// Whether a byte could be received, which stays where it is.
+bool Transport::peek(error_code& error) {
+  if (!tls_) {
+    char byte = 0;
+    return socket_.receive(boost::asio::buffer(&byte, 1), Socket::message_peek, error) > 0;
+  }
+  // What is looked at is taken out of the socket, which will not become readable for it again.
+  const bool some = tls_->peek(error);
+  if (some) more_at_once_ = true;
+  return some;
+}
+
+Error Transport::broken_error() const {
+  if (tls_ && !tls_->refusal().empty()) {
+    return make_error(ErrorCode::unauthenticated, "{}", tls_->refusal());
+  }
+  return make_error(ErrorCode::unavailable, "the connection was reset");
+}
+
 Transport::Received Transport::receive() {
   error_code error;
   Block block = take_block();
-  const std::size_t count = socket_.receive(boost::asio::buffer(block.get(), kBlockSize), 0, error);
-  more_at_once_ = !error && count == kBlockSize;
+  const std::size_t count = receive_into(block.get(), kBlockSize, error);
+  // The end of TLS may be in what was read already.
+  more_at_once_ = !error && (count == kBlockSize || (tls_ && tls_->has_ended()));
   if (error || count == 0) {
     give_block(std::move(block));
     if (error == boost::asio::error::would_block || error == boost::asio::error::interrupted) {
@@ -176,9 +238,7 @@ Task<Result<std::size_t>> Transport::read_more(Duration limit) {
     if (ready) {
       const Received received = receive();
       if (received == Received::closed) co_return std::size_t{0};
-      if (received == Received::broken) {
-        co_return fail(ErrorCode::unavailable, "the connection was reset");
-      }
+      if (received == Received::broken) co_return fail(broken_error());
       if (received == Received::some) continue;
     }
     settle();
@@ -193,18 +253,37 @@ Task<Result<std::size_t>> Transport::read_more(Duration limit) {
   }
 }
 
-boost::system::error_code Transport::send_some(Pieces& pieces) {
+// Sends a record of what the pieces begin with: small ones together.
+std::size_t Transport::send_record(const Pieces& pieces, error_code& error) {
+  const auto first = std::ranges::find_if(pieces, [](auto piece) { return !piece.empty(); });
+  if (first == pieces.end()) return 0;
+  if (first->size() >= TlsSession::kRecord) {
+    return tls_->write(first->data(), TlsSession::kRecord, error);
+  }
+  Block block = take_block();
+  std::size_t size = 0;
+  for (const auto& piece : pieces) {
+    size += piece.copy(block.get() + size, TlsSession::kRecord - size);
+  }
+  const std::size_t sent = tls_->write(block.get(), size, error);
+  give_block(std::move(block));
+  return sent;
+}
+
+error_code Transport::send_some(Pieces& pieces) {
+  error_code error;
+  std::size_t sent = 0;
+  if (tls_) {
+    sent = send_record(pieces, error);
+    take_off(pieces, sent);
+    return error;
+  }
   std::array<boost::asio::const_buffer, std::tuple_size_v<Pieces>> buffers;
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     buffers[i] = boost::asio::buffer(pieces[i].data(), pieces[i].size());
   }
-  error_code error;
-  std::size_t sent = socket_.send(buffers, 0, error);
-  for (auto& piece : pieces) {
-    const std::size_t part = std::min(sent, piece.size());
-    piece.remove_prefix(part);
-    sent -= part;
-  }
+  sent = socket_.send(buffers, 0, error);
+  take_off(pieces, sent);
   return error;
 }
 
@@ -246,23 +325,26 @@ void Transport::hold_input(bool hold) {
 void Transport::arm_watch() {
   if (!on_gone_ || watch_waits_ || !socket_.is_open() || input().size() >= kWatchedInput) return;
   watch_waits_ = true;
-  socket_.async_wait(Socket::wait_read, [weak = weak_from_this()](const error_code& error) {
+  auto look = [weak = weak_from_this()](const error_code& error) {
     const auto self = weak.lock();
     if (!self) return;
     self->watch_waits_ = false;
     if (!error) self->on_watch();
-  });
+  };
+  if (tls_ && more_at_once_) {
+    boost::asio::post(executor(), [look] { look(error_code()); });
+  } else {
+    socket_.async_wait(Socket::wait_read, std::move(look));
+  }
 }
 
 void Transport::on_watch() {
   if (!on_gone_) return;
   if (hold_) {
-    char byte = 0;
     error_code error;
-    const std::size_t count =
-        socket_.receive(boost::asio::buffer(&byte, 1), Socket::message_peek, error);
+    const bool some = peek(error);
     if (error == boost::asio::error::would_block) return arm_watch();
-    if (count > 0) return;  // looked at again when the input is free
+    if (some) return;  // looked at again when the input is free
     peer_closed_ = true;
   } else if (!peer_closed_) {
     const Received received = receive();
@@ -274,13 +356,13 @@ void Transport::on_watch() {
 
 bool Transport::is_quiet() {
   if (!socket_.is_open() || peer_closed_ || !input().empty()) return false;
-  char byte = 0;
   error_code error;
-  socket_.receive(boost::asio::buffer(&byte, 1), Socket::message_peek, error);
+  peek(error);
   return error == boost::asio::error::would_block;
 }
 
 void Transport::shutdown_send() {
+  if (tls_) tls_->end_sending();
   error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
 }
@@ -288,6 +370,7 @@ void Transport::shutdown_send() {
 void Transport::close() {
   read_deadline_.clear();
   write_deadline_.clear();
+  if (tls_ && socket_.is_open()) tls_->end_sending();
   error_code ignored;
   socket_.close(ignored);
 }

@@ -1,10 +1,11 @@
-// Transport: a TCP connection with an input buffer that exists only while it holds something, and
-// deadlines that cost no timer operation when they move. Internal to net.
+// Transport: a TCP connection, plain or TLS, with an input buffer that exists only while it holds
+// something, and deadlines that cost no timer operation when they move. Internal to net.
 #pragma once
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "net/task.h"
+#include "net/tls_session.h"
 
 #include <array>
 #include <cstddef>
@@ -51,10 +52,19 @@ class Transport : public std::enable_shared_from_this<Transport> {
  public:
   using Pieces = std::array<std::string_view, 3>;
 
-  // Makes the socket non-blocking, without Nagle's delay.
-  explicit Transport(Socket socket);
+  // Makes the socket non-blocking, without Nagle's delay. With `peer.tls`, nothing else may be
+  // called before `handshake` has succeeded.
+  explicit Transport(Socket socket, TlsPeer peer = {},
+                     TlsSession::Role role = TlsSession::Role::client);
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
+
+  // Does nothing where the connection is plain. timeout after `limit`; unauthenticated where one
+  // side refuses the other's certificate; unavailable when the connection broke.
+  Task<Result<void>> handshake(Duration limit);
+  [[nodiscard]] bool is_tls() const { return tls_ != nullptr; }
+  // Of a TLS peer; null where it showed none.
+  [[nodiscard]] std::shared_ptr<const PeerCertificate> peer_certificate() const;
 
   // Bytes received and not yet consumed. The view lives until the next read.
   [[nodiscard]] std::string_view input() const;
@@ -87,11 +97,16 @@ class Transport : public std::enable_shared_from_this<Transport> {
   enum class Received { some, nothing, closed, broken };
   Received receive();
   void settle();
+  std::size_t receive_into(char* data, std::size_t size, boost::system::error_code& error);
+  bool peek(boost::system::error_code& error);
   boost::system::error_code send_some(Pieces& pieces);
+  std::size_t send_record(const Pieces& pieces, boost::system::error_code& error);
+  [[nodiscard]] Error broken_error() const;
   void arm_watch();
   void on_watch();
 
   Socket socket_;
+  std::unique_ptr<TlsSession> tls_;  // null: plain
   Deadline read_deadline_;
   Deadline write_deadline_;
   // The input: in a block of the thread's right after receiving, in a buffer of its own size where
@@ -101,7 +116,7 @@ class Transport : public std::enable_shared_from_this<Transport> {
   std::string buffer_;
   std::size_t begin_ = 0;       // of the input inside `block_` or `buffer_`
   std::uint64_t received_ = 0;  // bytes ever
-  bool more_at_once_ = false;   // the last read was full: try again before waiting
+  bool more_at_once_ = false;   // more may be here: try again before waiting
   bool peer_closed_ = false;
   bool hold_ = false;
   bool watch_waits_ = false;
