@@ -53,6 +53,8 @@ void add_schema(CLI::App& app, const CommonOptions& common, Command& command);
 void add_logs(CLI::App& app, const CommonOptions& common, Command& command);
 void add_engines(CLI::App& app, const CommonOptions& common, Command& command);
 void add_files(CLI::App& app, const CommonOptions& common, Command& command);
+// token, and what `workers` can do besides.
+void add_members(CLI::App& app, CLI::App& workers, const CommonOptions& common, Command& command);
 void add_keys(CLI::App& app, const CommonOptions& common, Command& command);
 void add_shutdown(CLI::App& app, const CommonOptions& common, Command& command);
 void add_docs(CLI::App& app, const CommonOptions& common, Command& command);

@@ -192,7 +192,8 @@ CLI::App* add_list(CLI::App& app, const CommonOptions& common, Command& command,
                    const char* text, const char* target, Print print) {
   auto* subcommand = app.add_subcommand(name, text);
   subcommand->footer(fmt::format("Example: berth {} --json", name));
-  subcommand->callback([&common, &command, target, print] {
+  subcommand->callback([&common, &command, subcommand, target, print] {
+    if (!subcommand->get_subcommands().empty()) return;  // one of its own was called
     command = [&common, target, print] { return list(common, target, print); };
   });
   return subcommand;

@@ -78,6 +78,7 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_engines(app, common, command);
   add_files(app, common, command);
   add_keys(app, common, command);
+  add_members(app, *app.get_subcommand("workers"), common, command);
   add_docs(app, common, command);
   add_schema(app, common, command);
   add_serve(app, common, command);

@@ -15,6 +15,7 @@
 #include "server/first_contact.h"
 #include "server/inspect_api.h"
 #include "server/local_worker.h"
+#include "server/membership_api.h"
 #include "server/models_api.h"
 #include "server/openapi.h"
 #include "server/rejudge.h"
@@ -37,10 +38,14 @@ constexpr std::size_t kPoolThreads = 4;
 constexpr std::size_t kPoolQueue = 1024;
 constexpr std::chrono::seconds kStopGrace{10};
 constexpr std::uint32_t kMostThreads = 4;
+constexpr std::uint16_t kClusterPort = 8443;
+// The next start makes another one.
+constexpr std::chrono::hours kLocalTokenLife{24 * 365};
 
 struct ServeFlags {
   std::optional<std::string> config;
   std::optional<std::string> listen;
+  std::optional<std::string> cluster_listen;
   bool insecure_http = false;
   bool no_worker = false;
   bool leave_engines = false;
@@ -67,6 +72,7 @@ Result<net::Endpoint> read_listen(const ServeSettings& settings) {
 Result<ServeSettings> read_settings(const DataFolder& data, const ServeFlags& flags) {
   BERTH_TRY(ServeSettings settings, read_serve_settings(data, flags.config));
   if (flags.listen) settings.listen = *flags.listen;
+  if (flags.cluster_listen) settings.cluster_listen = *flags.cluster_listen;
   if (flags.log_level) {
     settings.log_level =
         parse_enum<server::LogLevel>(*flags.log_level).value_or(settings.log_level);
@@ -127,6 +133,8 @@ void wait_for_end(const sigset_t& signals, const DataFolder& data, store::Store&
 
 Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   BERTH_TRY(const net::Endpoint listen, read_listen(settings));
+  auto cluster_listen = net::parse_endpoint(settings.cluster_listen, kClusterPort);
+  if (!cluster_listen) return fail(std::move(cluster_listen).error().with_field("cluster_listen"));
   BERTH_CHECK(create_data_folder(data));
   auto lock = FileLock::try_acquire(data.server_lock());
   if (!lock) return fail(server::explain_taken(std::move(lock).error(), data));
@@ -136,7 +144,13 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
 
   BERTH_TRY(const auto store, store::open_sqlite(data.database()));
   BERTH_TRY(const auto admin_key, server::ensure_admin_key(data, *store));
-  BERTH_TRY(const auto worker_key, server::ensure_worker_key(data));
+  BERTH_TRY(const auto identity, server::ClusterIdentity::open(data, real_clock()));
+  server::Memberships members(*store, *identity, real_clock());
+  BERTH_CHECK(members.load());
+  const auto peer_of = [&identity = *identity](const std::string& worker) {
+    return identity.peer_of(worker);
+  };
+  const server::WorkerCaller caller(peer_of);
   server::Access access(*store);
   BERTH_CHECK(access.reload());
   net::ThreadPool pool(kPoolThreads, kPoolQueue);
@@ -146,6 +160,9 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   server::ControlLoop control(*store, workers, backends, real_clock());
   server::WatchStreams watches;
   std::stop_source ending;
+  server::ClusterDoor door({.listen = *cluster_listen,
+                            .advertise = settings.cluster_advertise,
+                            .tls = [&identity = *identity] { return identity.tls(); }});
   server::ServerContext context{.store = *store,
                                 .pool = pool,
                                 .files_pool = files_pool,
@@ -158,9 +175,12 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
                                 .data = data,
                                 .version = BERTH_VERSION,
                                 .started = real_clock().steady_now(),
-                                .worker_key_hash = sha256_hex(worker_key),
+                                .members = members,
+                                .door = door,
+                                .caller = caller,
                                 .ending = ending.get_token()};
-  gateway::Gateway gateway(*store, backends, access, real_clock(), settings.engines_by_proxy);
+  gateway::Gateway gateway(*store, backends, access, real_clock(),
+                           {.always_by_proxy = settings.engines_by_proxy, .peer_of = peer_of});
   gateway.add_figures([&workers] { return server::file_figures(workers); });
 
   net::Router router;
@@ -170,22 +190,28 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   server::add_stream_routes(router, context);
   server::add_inspect_routes(router, context);
   server::add_files_routes(router, context);
+  server::add_membership_routes(router, context);
   server::add_openapi_routes(router, context);
   BERTH_TRY(const auto api, net::Server::listen({.address = listen, .threads = settings.threads},
                                                 std::move(router)));
-  net::Router cluster_router;
-  server::add_cluster_routes(cluster_router, context);
-  BERTH_TRY(const auto cluster, net::Server::listen({.address = {"127.0.0.1", 0}, .threads = 1},
-                                                    std::move(cluster_router)));
+  BERTH_TRY(const auto cluster, door.open_locally([&context] {
+    net::Router routes;
+    server::add_cluster_routes(routes, context);
+    server::add_joining_routes(routes, context);
+    return routes;
+  }));
 
   const std::string url = "http://" + net::to_string(api->address());
-  BERTH_CHECK(server::write_server_info(
-      data, {.pid = ::getpid(),
-             .url = url,
-             .cluster_url = "http://" + net::to_string(cluster->address()),
-             .version = BERTH_VERSION,
-             .started_at = to_rfc3339(real_clock().system_now())}));
-  cluster->start();
+  BERTH_CHECK(
+      server::write_server_info(data, {.pid = ::getpid(),
+                                       .url = url,
+                                       .cluster_url = "https://" + net::to_string(cluster),
+                                       .version = BERTH_VERSION,
+                                       .started_at = to_rfc3339(real_clock().system_now())}));
+  BERTH_TRY(const auto local_token, members.create_token(kLocalTokenLife, true));
+  BERTH_CHECK(server::write_local_token(data, local_token.text));
+  BERTH_TRY(const bool has_remote, members.has_remote());
+  if (has_remote) BERTH_CHECK(door.open());
   api->start();
   server::judge_when_possible(context);
   control.start();
@@ -201,7 +227,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   std::filesystem::remove(data.server_info(), ignored);
   watches.end_all();
   api->stop(kStopGrace);
-  cluster->stop(kStopGrace);
+  door.stop(kStopGrace);
   return {};
 }
 
@@ -222,6 +248,8 @@ void add_serve(CLI::App& app, const CommonOptions& common, Command& command) {
   auto flags = std::make_shared<ServeFlags>();
   serve->add_option("--listen", flags->listen,
                     "Address and port of the API (BERTH_LISTEN; 127.0.0.1:8080)");
+  serve->add_option("--cluster-listen", flags->cluster_listen,
+                    "Address and port for workers of other machines (0.0.0.0:8443)");
   serve->add_option("--config", flags->config, "Settings file (berth.yaml in the data folder)");
   serve->add_flag("--insecure-http", flags->insecure_http,
                   "Allow plain HTTP on an address that others can reach");

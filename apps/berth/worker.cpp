@@ -1,10 +1,12 @@
 // berth worker: this machine's agent.
+#include "base/files.h"
 #include "base/log.h"
 #include "command.h"
 #include "process/platform/parent.h"
 #include "signals.h"
 #include "worker/agent.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -13,6 +15,10 @@ namespace {
 
 struct WorkerFlags {
   bool local = false;
+  std::string token;
+  std::string token_file;
+  std::string listen = "0.0.0.0:8444";
+  std::string advertise;
   bool leave_engines = false;
   pid_t parent = 0;
   std::string name;
@@ -20,13 +26,27 @@ struct WorkerFlags {
   std::string download_limit;
 };
 
+constexpr std::uint16_t kWorkerPort = 8444;
+
+// The flag, the file that a flag names, or BERTH_TOKEN; empty where none is given.
+Result<std::string> read_token(const WorkerFlags& flags) {
+  if (!flags.token.empty()) return flags.token;
+  if (!flags.token_file.empty()) {
+    auto text = read_file(flags.token_file, 4_KiB);
+    if (!text) return fail(std::move(text).error().with_field("token-file"));
+    text->erase(text->find_last_not_of(" \r\n\t") + 1);
+    return text;
+  }
+  const char* variable = std::getenv("BERTH_TOKEN");
+  return std::string(variable == nullptr ? "" : variable);
+}
+
 int run(const CommonOptions& common, const WorkerFlags& flags) {
   const auto result = [&]() -> Result<void> {
-    if (!flags.local) {
-      return fail(ErrorCode::unsupported,
-                  "this version runs the worker of the server's own machine only (--local), which "
-                  "berth serve starts by itself");
-    }
+    BERTH_TRY(const std::string token, read_token(flags));
+    auto listen = flags.local ? Result<net::Endpoint>(net::Endpoint{"127.0.0.1", 0})
+                              : net::parse_endpoint(flags.listen, kWorkerPort);
+    if (!listen) return fail(std::move(listen).error().with_field("listen"));
     BERTH_TRY(const DataFolder data, find_data_folder(common.data));
     std::optional<Bytes> limit;
     if (!flags.download_limit.empty()) {
@@ -38,9 +58,13 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
     start_logging("worker", flags.log_level);
     const auto program = std::filesystem::read_symlink("/proc/self/exe");
     return worker::run_agent({.data = data,
-                              .local = true,
+                              .local = flags.local,
                               .leave_engines = flags.leave_engines,
                               .name = flags.name,
+                              .server = flags.local ? "" : common.server.value_or(""),
+                              .token = token,
+                              .listen = *listen,
+                              .advertise = flags.advertise,
                               .version = BERTH_VERSION,
                               .shim_program = program.parent_path() / "berth-shim",
                               .program = program,
@@ -52,9 +76,19 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
 }  // namespace
 
 void add_worker(CLI::App& app, const CommonOptions& common, Command& command) {
-  auto* worker = app.add_subcommand("worker", "Run this machine's worker (berth serve starts it)");
+  auto* worker = app.add_subcommand(
+      "worker", "Let this machine serve models for a server elsewhere (see berth token create)");
   auto flags = std::make_shared<WorkerFlags>();
-  worker->add_flag("--local", flags->local, "Belong to the server on this machine");
+  worker->add_flag("--local", flags->local,
+                   "Belong to the server on this machine (berth serve starts it)");
+  worker->add_option("--token", flags->token,
+                     "Token to join with, the first time (BERTH_TOKEN, --token-file)");
+  worker->add_option("--token-file", flags->token_file, "File that holds the token");
+  worker->add_option("--listen", flags->listen,
+                     "Address and port for the server's requests (0.0.0.0:8444)");
+  worker->add_option("--advertise", flags->advertise,
+                     "Address, or address:port, by which the server reaches them (found out)");
+  worker->footer("Example: berth worker --server https://10.0.0.5:8443 --token ...");
   worker->add_flag("--leave-engines", flags->leave_engines, "Engines go on when the worker ends");
   worker->add_option("--parent", flags->parent, "")->group("");  // set by berth serve
   worker->add_option("--name", flags->name, "The worker's name (the host's)");

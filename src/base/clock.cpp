@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include <ctime>
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -22,6 +24,14 @@ std::string to_rfc3339(SystemTime time) {
   const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(time - seconds).count();
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), millis);
+}
+
+std::optional<SystemTime> parse_rfc3339(const std::string& text) {
+  std::tm parts{};
+  const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const bool is_utc = end != nullptr && !text.empty() && text.back() == 'Z';
+  if (!is_utc) return std::nullopt;
+  return std::chrono::system_clock::from_time_t(::timegm(&parts));
 }
 
 std::string duration_text(Duration duration) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 namespace berth {
@@ -38,6 +39,8 @@ class ManualClock final : public Clock {
 
 // RFC 3339 in UTC with milliseconds: "2026-11-22T10:15:30.123Z".
 std::string to_rfc3339(SystemTime time);
+// Reads such a text, to the second; nullopt where it is none.
+std::optional<SystemTime> parse_rfc3339(const std::string& text);
 
 // "12s", "3m 05s", "2h 03m": for people.
 std::string duration_text(Duration duration);

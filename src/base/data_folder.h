@@ -19,7 +19,12 @@ struct DataFolder {
   [[nodiscard]] std::filesystem::path settings() const { return root / "berth.yaml"; }
   [[nodiscard]] std::filesystem::path logs() const { return root / "logs"; }
   [[nodiscard]] std::filesystem::path worker() const { return root / "worker"; }
-  [[nodiscard]] std::filesystem::path worker_key() const { return worker() / "worker.key"; }
+  // The server's: the cluster's authority and the server's own certificate.
+  [[nodiscard]] std::filesystem::path cluster() const { return root / "cluster"; }
+  // The worker's: its key and certificate.
+  [[nodiscard]] std::filesystem::path membership() const { return worker() / "membership"; }
+  // Written by a server for the worker that it starts.
+  [[nodiscard]] std::filesystem::path local_token() const { return worker() / "join.token"; }
   [[nodiscard]] std::filesystem::path worker_name() const { return worker() / "name"; }
   [[nodiscard]] std::filesystem::path agent_lock() const { return worker() / "agent.lock"; }
   [[nodiscard]] std::filesystem::path headers() const { return worker() / "headers"; }

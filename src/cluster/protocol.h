@@ -1,9 +1,13 @@
 // What worker and server say to each other, as described structs over HTTP and JSON.
 //
+//   POST /cluster/v1/join       JoinRequest   → Membership   (with a join token, no certificate)
+//   POST /cluster/v1/renew      RenewRequest  → Membership
 //   POST /cluster/v1/register   Worker        → Registered
-//   GET  /cluster/v1/assignments?worker=NAME  → {"items": [Assignment], "revision": N}
-//   GET  /cluster/v1/watch?worker=NAME&kinds=assignment,pack_request,file_request&since=N
-//   (server-sent events) POST /cluster/v1/report     WorkerReport  → {}
+//   GET  /cluster/v1/assignments              → {"items": [Assignment], "revision": N}
+//   GET  /cluster/v1/watch?kinds=assignment,pack_request,file_request&since=N (server-sent events)
+//   POST /cluster/v1/report     WorkerReport  → {}
+//
+// Who asks is what the certificate says: a worker gets its own duties only.
 #pragma once
 
 #include "base/describe.h"
@@ -34,13 +38,39 @@ inline constexpr FieldInfo kHubAccessFields[] = {
 };
 constexpr std::span<const FieldInfo> field_table(const HubAccess*) { return kHubAccessFields; }
 
+struct JoinRequest {
+  std::string worker;   // the name that it wants
+  std::string version;  // of Berth
+  std::string request;  // for a certificate: PKCS #10, PEM
+};
+BOOST_DESCRIBE_STRUCT(JoinRequest, (), (worker, version, request))
+
+struct RenewRequest {
+  std::string request;
+};
+BOOST_DESCRIBE_STRUCT(RenewRequest, (), (request))
+
+// What a worker is in its cluster. The times are durations by the server's clock, since the
+// worker's may be wrong.
+struct Membership {
+  std::string cluster;
+  std::string worker;
+  std::string certificate;       // PEM: the worker's, then the authority's
+  std::string authority;         // PEM
+  std::int64_t valid_for = 0;    // seconds from now
+  std::int64_t renew_after = 0;  // seconds from now
+};
+BOOST_DESCRIBE_STRUCT(Membership, (),
+                      (cluster, worker, certificate, authority, valid_for, renew_after))
+
 // What the server answers to a registration.
 struct Registered {
   std::string name;
   std::uint64_t revision = 0;  // of the store: watch from here after listing
   std::vector<HubAccess> hubs;
+  std::int64_t renew_after = 0;  // seconds from now, of the certificate that was shown
 };
-BOOST_DESCRIBE_STRUCT(Registered, (), (name, revision, hubs))
+BOOST_DESCRIBE_STRUCT(Registered, (), (name, revision, hubs, renew_after))
 
 // What a worker says of one member of an instance. The newest report of a generation counts.
 struct InstanceReport {
@@ -73,12 +103,12 @@ struct WorkerReport {
   std::vector<model::Device> devices;     // with what is used now
   std::vector<model::PackStatus> packs;
   std::vector<std::string> warnings;
-  std::string proxy_address;              // may change when the proxy starts again
+  std::string address;                    // as Worker's; may change
   std::vector<model::FilesStatus> files;  // that somebody wants here
 };
 BOOST_DESCRIBE_STRUCT(WorkerReport, (),
-                      (worker, sequence, revision, instances, devices, packs, warnings,
-                       proxy_address, files))
+                      (worker, sequence, revision, instances, devices, packs, warnings, address,
+                       files))
 
 // What the server asks a worker that can measure (POST /worker/v1/judge, answered with a
 // model::ComputeTable; its build is empty where the worker has no pack that can).

@@ -75,7 +75,11 @@ class Relay {
     request.method = "POST";
     request.target = target.way.prefix + path_;
     request.headers.set("content-type", "application/json");
-    request.headers.set("authorization", "Bearer " + target.way.key);
+    if (target.way.worker.empty()) {
+      request.headers.set("authorization", "Bearer " + target.way.key);
+    } else {
+      request.tls = context_.peer_of(target.way.worker);
+    }
     request.headers.set("x-request-id", exchange_.request().id);
     if (auto text = upstream_text(body, target.api)) {
       request.body = *std::move(text);

@@ -7,6 +7,7 @@
 #include "net/exchange.h"
 #include "server/access.h"
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@ struct GatewayContext {
   GatewayMetrics& metrics;
   const server::Access& access;
   const Clock& clock;
+  std::function<net::TlsPeer(const std::string& worker)> peer_of;  // by whose proxy it goes
 };
 
 // Longest wait for the head of an engine's answer, and between two pieces of it: a whole answer of

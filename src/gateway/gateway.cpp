@@ -22,9 +22,13 @@ net::Task<> health(net::Exchange& exchange) {
 }  // namespace
 
 Gateway::Gateway(store::Store& store, const backends::Registry& backends,
-                 const server::Access& access, const Clock& clock, bool always_by_proxy)
-    : table_(store, backends, always_by_proxy),
-      context_{.table = table_, .metrics = metrics_, .access = access, .clock = clock} {}
+                 const server::Access& access, const Clock& clock, GatewayOptions options)
+    : table_(store, backends, options.always_by_proxy),
+      context_{.table = table_,
+               .metrics = metrics_,
+               .access = access,
+               .clock = clock,
+               .peer_of = std::move(options.peer_of)} {}
 
 void Gateway::add_routes(net::Router& router) {
   const auto add = [&](std::string_view method, std::string_view pattern, net::Handler handler,

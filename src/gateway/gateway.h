@@ -16,12 +16,20 @@
 
 namespace berth::gateway {
 
+struct GatewayOptions {
+  // Engines of this machine are reached by its worker's proxy too.
+  bool always_by_proxy = false;
+  // How a worker's proxy knows the server, and the server it; plain HTTP in tests. Thread-safe.
+  std::function<net::TlsPeer(const std::string& worker)> peer_of = [](const std::string&) {
+    return net::TlsPeer{};
+  };
+};
+
 // Outlives the server whose router it was added to. Thread-safe.
 class Gateway {
  public:
-  // `always_by_proxy`: engines of this machine are reached by its worker's proxy too.
   Gateway(store::Store& store, const backends::Registry& backends, const server::Access& access,
-          const Clock& clock, bool always_by_proxy = false);
+          const Clock& clock, GatewayOptions options = {});
 
   // GET /v1/models, GET /v1/models/{name}, POST /v1/chat/completions, POST /v1/completions,
   // GET /health (without a key), GET /metrics.

@@ -17,9 +17,8 @@ constexpr std::chrono::seconds kSweep{30};
 
 // Seconds since the epoch of "2026-11-22T10:15:30.123Z"; 0 where the text is none.
 std::int64_t to_epoch(const std::string& rfc3339) {
-  std::tm parts{};
-  if (::strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return 0;
-  return ::timegm(&parts);
+  const auto time = parse_rfc3339(rfc3339);
+  return time ? std::chrono::system_clock::to_time_t(*time) : 0;
 }
 
 // How the gateway reaches an engine; nullopt where its worker says no way.
@@ -28,16 +27,19 @@ std::optional<EngineWay> find_way(const RouteSources& sources, const model::Inst
       instance.placement ? sources.workers.find(instance.placement->worker) : sources.workers.end();
   const bool known = worker != sources.workers.end();
   if (!sources.always_by_proxy && (!known || worker->second.local)) {
-    return EngineWay{
-        .endpoint = {instance.host, instance.port}, .prefix = "", .key = instance.engine_key};
+    return EngineWay{.endpoint = {instance.host, instance.port},
+                     .prefix = "",
+                     .key = instance.engine_key,
+                     .worker = ""};
   }
   if (!known) return std::nullopt;
-  auto proxy = net::parse_endpoint(worker->second.proxy_address);
+  auto proxy = net::parse_endpoint(worker->second.address);
   if (!proxy || proxy->port == 0) return std::nullopt;
   const std::string name = model::assignment_name(instance.name, instance.generation, 0);
   return EngineWay{.endpoint = *std::move(proxy),
                    .prefix = "/engines/" + net::percent_encode(name),
-                   .key = worker->second.proxy_key};
+                   .key = "",
+                   .worker = worker->second.name};
 }
 
 std::shared_ptr<Target> find_target(const Routes& routes, const model::Instance& instance,

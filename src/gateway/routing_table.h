@@ -24,7 +24,8 @@ namespace berth::gateway {
 struct EngineWay {
   net::Endpoint endpoint;
   std::string prefix;  // of each path: "" or "/engines/NAME"
-  std::string key;     // the engine's, or the proxy's
+  std::string key;     // the engine's; by a proxy, empty: it knows the server by its certificate
+  std::string worker;  // whose proxy it is; empty: straight to the engine
 
   friend bool operator==(const EngineWay&, const EngineWay&) = default;
 };

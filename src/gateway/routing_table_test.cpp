@@ -29,8 +29,7 @@ model::Worker make_worker(const std::string& name, bool local) {
   model::Worker worker;
   worker.name = name;
   worker.local = local;
-  worker.proxy_address = "10.0.0.7:20000";
-  worker.proxy_key = "proxy-key";
+  worker.address = "10.0.0.7:20000";
   return worker;
 }
 
@@ -50,8 +49,8 @@ TEST(MakeRoutes, ReachesLocalEnginesStraightAndOthersByTheirProxy) {
   const Routes routes = routes_of(sources());
   const auto& ready = routes.at("m").ready;
   ASSERT_EQ(ready.size(), 2U);
-  EXPECT_EQ(ready[0]->way, (EngineWay{{"127.0.0.1", 20001}, "", "engine-key"}));
-  EXPECT_EQ(ready[1]->way, (EngineWay{{"10.0.0.7", 20000}, "/engines/m-there.2.0", "proxy-key"}));
+  EXPECT_EQ(ready[0]->way, (EngineWay{{"127.0.0.1", 20001}, "", "engine-key", ""}));
+  EXPECT_EQ(ready[1]->way, (EngineWay{{"10.0.0.7", 20000}, "/engines/m-there.2.0", "", "there"}));
   EXPECT_TRUE(ready[0]->api.learns_by_writing);
 }
 
@@ -64,7 +63,7 @@ TEST(MakeRoutes, CanReachLocalEnginesByTheProxyToo) {
 TEST(MakeRoutes, AWorkerWithoutProxyIsTheReasonWhyNothingIsReady) {
   auto from = sources();
   from.instances.erase(from.instances.begin());
-  from.workers["there"].proxy_address.clear();
+  from.workers["there"].address.clear();
   const Routes routes = routes_of(from);
   EXPECT_TRUE(routes.at("m").ready.empty());
   EXPECT_NE(routes.at("m").reason.find("proxy"), std::string::npos) << routes.at("m").reason;

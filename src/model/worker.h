@@ -52,10 +52,7 @@ struct Worker {
   std::string reason;   // why it is not ready
   std::string version;  // of Berth
   bool local = false;   // on the server's own machine
-  std::string address;  // host:port of its listener
-  std::string access_key;
-  std::string proxy_address;  // host:port of its proxy, the way to its engines
-  std::string proxy_key;
+  std::string address;  // host:port of its proxy, the way to its engines and to itself
   SystemFacts system;
   std::map<std::string, std::string> labels;
   std::vector<Device> devices;
@@ -64,12 +61,6 @@ struct Worker {
   std::string joined_at;
 };
 BOOST_DESCRIBE_STRUCT(Worker, (),
-                      (name, state, reason, version, local, address, access_key, proxy_address,
-                       proxy_key, system, labels, devices, packs, warnings, joined_at))
-inline constexpr FieldInfo kWorkerFields[] = {
-    {.name = "access_key", .text = "opens the worker's listener", .secret = true},
-    {.name = "proxy_key", .text = "opens the worker's proxy", .secret = true},
-};
-constexpr std::span<const FieldInfo> field_table(const Worker*) { return kWorkerFields; }
-
+                      (name, state, reason, version, local, address, system, labels, devices, packs,
+                       warnings, joined_at))
 }  // namespace berth::model

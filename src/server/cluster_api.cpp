@@ -1,6 +1,7 @@
 #include "server/cluster_api.h"
 
 #include "cluster/protocol.h"
+#include "cluster/version.h"
 #include "server/watch_stream.h"
 #include "sources/hub/settings.h"
 #include "store/typed.h"
@@ -29,24 +30,33 @@ std::vector<cluster::HubAccess> hubs_of_server() {
   return hubs;
 }
 
+// A worker speaks for itself only.
+Result<void> check_sender(const ApiRequest& request, const std::string& worker) {
+  if (request.member.worker == worker) return {};
+  return fail(ErrorCode::permission_denied, "the worker {} speaks in the name of \"{}\"",
+              request.member.worker, worker);
+}
+
 Result<net::Response> register_worker(ServerContext& context, const ApiRequest& request) {
   BERTH_TRY(const auto worker, from_json<model::Worker>(request.body, UnknownMembers::ignore));
-  if (worker.name.empty()) {
-    return fail(make_error(ErrorCode::invalid_parameter, "name is missing").with_field("name"));
-  }
+  BERTH_CHECK(check_sender(request, worker.name));
+  BERTH_CHECK(cluster::check_versions(context.version, worker.version));
   BERTH_TRY(const auto stored,
             store::upsert<model::Worker>(
                 context.store, model::kWorkerKind, worker.name, [&](model::Worker& value) {
                   const std::string joined = value.joined_at;
                   value = worker;
+                  value.local = request.member.local;
                   value.state = model::WorkerState::not_ready;
                   value.reason = "has just joined";
                   value.joined_at =
                       joined.empty() ? to_rfc3339(context.clock.system_now()) : joined;
                 }));
   context.workers.registered(worker.name);
-  const cluster::Registered answer{
-      .name = worker.name, .revision = stored.revision, .hubs = hubs_of_server()};
+  const cluster::Registered answer{.name = worker.name,
+                                   .revision = stored.revision,
+                                   .hubs = hubs_of_server(),
+                                   .renew_after = request.member.renew_after};
   return net::json_response(200, to_json(answer, Secrets::show));
 }
 
@@ -61,7 +71,7 @@ Result<store::Revision> add_items(ServerContext& context, std::string_view kind,
 }
 
 Result<net::Response> list_assignments(ServerContext& context, const ApiRequest& request) {
-  const std::string worker(request.head.query.get("worker").value_or(""));
+  const std::string& worker = request.member.worker;
   json::array items;
   json::array pack_requests;
   json::array file_requests;
@@ -139,12 +149,14 @@ Result<void> take_report(ServerContext& context, const cluster::InstanceReport& 
 Result<net::Response> report(ServerContext& context, const ApiRequest& request) {
   BERTH_TRY(const auto report,
             from_json<cluster::WorkerReport>(request.body, UnknownMembers::ignore));
-  const auto known = store::update<model::Worker>(
-      context.store, model::kWorkerKind, report.worker, [&](model::Worker& worker) {
-        if (worker.proxy_address == report.proxy_address) return false;
-        worker.proxy_address = report.proxy_address;
-        return true;
-      });
+  BERTH_CHECK(check_sender(request, report.worker));
+  const auto known = store::update<model::Worker>(context.store, model::kWorkerKind, report.worker,
+                                                  [&](model::Worker& worker) {
+                                                    if (worker.address == report.address)
+                                                      return false;
+                                                    worker.address = report.address;
+                                                    return true;
+                                                  });
   if (!known && known.error().code == ErrorCode::not_found) {
     return fail(ErrorCode::not_found, "there is no worker named \"{}\"; register first",
                 report.worker);
@@ -157,7 +169,8 @@ Result<net::Response> report(ServerContext& context, const ApiRequest& request) 
 }
 
 net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
-  const std::string worker(exchange.request().query.get("worker").value_or(""));
+  const auto member = context.members.authenticate(exchange.request());
+  const std::string worker = member ? member->worker : std::string();
   auto show = [worker](const store::Change& change) -> std::optional<json::object> {
     if (!is_for(change.data, worker)) return {};
     return change.data;

@@ -1,6 +1,5 @@
 #include "server/context.h"
 
-#include "base/ids.h"
 #include "base/log.h"
 
 namespace berth::server {
@@ -12,21 +11,16 @@ Result<json::value> parse_body(const std::string& body) {
   return parse_json(body);
 }
 
-Result<void> authorise(const ServerContext& context, RouteAccess access,
-                       const net::Request& request) {
-  if (access == RouteAccess::admin) {
-    BERTH_CHECK(context.access.authenticate_admin(request));
-    return {};
-  }
-  if (!equal_constant_time(sha256_hex(request.bearer_token()), context.worker_key_hash)) {
-    return fail(ErrorCode::unauthenticated, "the worker's key is not known here");
-  }
-  return {};
+Result<Member> authorise(const ServerContext& context, RouteAccess access,
+                         const net::Request& request) {
+  if (access == RouteAccess::worker) return context.members.authenticate(request);
+  if (access == RouteAccess::admin) BERTH_CHECK(context.access.authenticate_admin(request));
+  return Member{};
 }
 
 net::Task<> answer(ServerContext& context, RouteAccess access, net::ThreadPool& pool,
                    const ApiHandler& handler, net::Exchange& exchange) {
-  const bool admitted = co_await admit(context, access, exchange);
+  auto admitted = co_await admit(context, access, exchange);
   if (!admitted) co_return;
   const auto body = co_await exchange.read_body();
   if (!body) {
@@ -38,8 +32,10 @@ net::Task<> answer(ServerContext& context, RouteAccess access, net::ThreadPool& 
     co_await exchange.respond(net::error_response(parsed.error()));
     co_return;
   }
-  ApiRequest request{
-      .head = exchange.request(), .params = exchange.params(), .body = std::move(*parsed)};
+  ApiRequest request{.head = exchange.request(),
+                     .params = exchange.params(),
+                     .body = std::move(*parsed),
+                     .member = *std::move(admitted)};
   auto work = [&context, &handler, request = std::move(request)] {
     return handler(context, request);
   };
@@ -76,10 +72,12 @@ void add_route(net::Router& router, ServerContext& context, RouteAccess access,
   router.add(method, pattern, std::move(answer_it), std::move(doc));
 }
 
-net::Task<bool> admit(ServerContext& context, RouteAccess access, net::Exchange& exchange) {
+net::Task<std::optional<Member>> admit(ServerContext& context, RouteAccess access,
+                                       net::Exchange& exchange) {
   auto allowed = authorise(context, access, exchange.request());
-  if (!allowed) co_await exchange.respond(net::error_response(allowed.error()));
-  co_return allowed.has_value();
+  if (allowed) co_return *std::move(allowed);
+  co_await exchange.respond(net::error_response(allowed.error()));
+  co_return std::nullopt;
 }
 
 }  // namespace berth::server

@@ -8,12 +8,16 @@
 #include "net/router.h"
 #include "net/thread_pool.h"
 #include "server/access.h"
+#include "server/cluster_door.h"
 #include "server/control_loop.h"
+#include "server/memberships.h"
 #include "server/watch_streams.h"
+#include "server/worker_questions.h"
 #include "server/worker_registry.h"
 #include "store/store.h"
 
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -33,8 +37,10 @@ struct ServerContext {
   DataFolder data;
   std::string version;
   SteadyTime started;
-  std::string worker_key_hash;  // SHA-256 of the local worker's key
-  std::stop_token ending;       // the server ends: what takes long on a pool shall not go on
+  Memberships& members;
+  ClusterDoor& door;
+  const WorkerCaller& caller;
+  std::stop_token ending;  // the server ends: what takes long on a pool shall not go on
 };
 
 // A request as handlers that block see it.
@@ -42,6 +48,7 @@ struct ApiRequest {
   net::Request head;
   net::Exchange::Params params;
   json::value body;  // null where there is none
+  Member member;     // who asks, on the routes of workers
 
   [[nodiscard]] std::string param(std::string_view name) const;
 };
@@ -49,7 +56,11 @@ struct ApiRequest {
 using ApiHandler = std::function<Result<net::Response>(ServerContext&, const ApiRequest&)>;
 
 // Who may call a route.
-enum class RouteAccess { admin, worker };
+enum class RouteAccess {
+  admin,
+  worker,
+  token,  // whoever has a join token, which the handler checks
+};
 
 // Where a handler runs: a disk that hangs must hold up nothing but what needs it.
 enum class RoutePool { usual, files };
@@ -60,8 +71,10 @@ void add_route(net::Router& router, ServerContext& context, RouteAccess access,
                std::string_view method, std::string_view pattern, ApiHandler handler,
                net::RouteDoc doc = {}, RoutePool pool = RoutePool::usual);
 
-// For handlers that stream: true if the request may use the route. False: it has been refused.
-net::Task<bool> admit(ServerContext& context, RouteAccess access, net::Exchange& exchange);
+// For handlers that stream: who asks, if the request may use the route (a member without a name on
+// the routes of others). nullopt: it has been refused.
+net::Task<std::optional<Member>> admit(ServerContext& context, RouteAccess access,
+                                       net::Exchange& exchange);
 
 // A body as a described struct; unknown fields are refused.
 template <class T>

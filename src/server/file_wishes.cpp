@@ -2,7 +2,6 @@
 
 #include "base/log.h"
 #include "server/model_files.h"
-#include "server/worker_questions.h"
 #include "sources/hub/name.h"
 #include "store/typed.h"
 
@@ -87,7 +86,7 @@ Result<Bytes> remove_set(ServerContext& context, const FileSet& set) {
   BERTH_TRY(const auto workers, workers_named(context, view.worker));
   const SteadyTime deadline = std::chrono::steady_clock::now() + kLetGoPatience;
   for (;;) {
-    auto freed = ask_to_remove(workers.front(), set.files);
+    auto freed = context.caller.ask_to_remove(workers.front(), set.files);
     if (freed) return freed->freed;
     const bool may_pass = freed.error().code == ErrorCode::conflict &&
                           std::chrono::steady_clock::now() < deadline &&
@@ -142,7 +141,7 @@ Result<std::vector<FileSet>> look_at_files(ServerContext& context,
     }
     if (const auto latest = context.workers.find(one.name)) of.statuses = latest->report.files;
     if (one.state == model::WorkerState::ready) {
-      if (auto cached = ask_for_files(one)) {
+      if (auto cached = context.caller.ask_for_files(one)) {
         of.cached = *std::move(cached);
       } else {
         log_error_sparingly(

@@ -82,13 +82,11 @@ Result<std::string> reset_admin_key(const DataFolder& data) {
   return write_new_key(data.admin_key());
 }
 
-Result<std::string> ensure_worker_key(const DataFolder& data) {
+Result<void> write_local_token(const DataFolder& data, const std::string& token) {
   std::error_code error;
   std::filesystem::create_directories(data.worker(), error);
   if (error) return fail(ErrorCode::io, "making {}: {}", data.worker().string(), error.message());
-  auto key = read_key(data.worker_key());
-  if (key || key.error().code != ErrorCode::not_found) return key;
-  return write_new_key(data.worker_key());
+  return write_file_atomic(data.local_token(), token + "\n", kSecretMode);
 }
 
 }  // namespace berth::server

@@ -1,4 +1,4 @@
-// First contact: the admin's key, the local worker's key, and the file by which commands on this
+// First contact: the admin's key, and the file by which commands on this
 // machine find the server.
 #pragma once
 
@@ -46,7 +46,7 @@ Result<AdminKey> ensure_admin_key(const DataFolder& data, store::Store& store);
 // again (`ensure_admin_key`): at its start, and on SIGHUP.
 Result<std::string> reset_admin_key(const DataFolder& data);
 
-// The key of the local worker, made if it is not there.
-Result<std::string> ensure_worker_key(const DataFolder& data);
+// Writes down the token by which the local worker joins.
+Result<void> write_local_token(const DataFolder& data, const std::string& token);
 
 }  // namespace berth::server

@@ -33,7 +33,7 @@ std::optional<model::Worker> worker_that_judges(const std::vector<model::Worker>
 model::ComputeTable judge_found(ServerContext& context, const FoundModel& found,
                                 cluster::JudgeRequest request) {
   const bool is_remote = found.files || sources::is_remote(request.deployment.source);
-  if (!is_remote) return judge_model(found, request, context.ending);
+  if (!is_remote) return judge_model(context, found, request);
   const auto stored = store::list_as<model::Worker>(context.store, model::kWorkerKind);
   if (!stored) return {};
   std::vector<model::Worker> workers;
@@ -45,8 +45,8 @@ model::ComputeTable judge_found(ServerContext& context, const FoundModel& found,
     if (latest && !latest->report.packs.empty()) workers.back().packs = latest->report.packs;
   }
   request.files = found.files;
-  return judge_model({.profile = {}, .worker = worker_that_judges(workers, request.backend)},
-                     request, context.ending);
+  return judge_model(
+      context, {.profile = {}, .worker = worker_that_judges(workers, request.backend)}, request);
 }
 
 }  // namespace berth::server

@@ -1,7 +1,6 @@
 #include "server/model_files.h"
 
 #include "server/judges.h"
-#include "server/worker_questions.h"
 #include "sources/address.h"
 #include "sources/local_model.h"
 #include "sources/remote_profile.h"
@@ -18,17 +17,17 @@ namespace {
 // Below what clients wait for.
 constexpr std::chrono::seconds kAddressPatience(60);
 
-Result<model::ComputeTable> ask_to_judge(const model::Worker& worker,
-                                         const cluster::JudgeRequest& what,
-                                         const std::stop_token& stop) {
-  BERTH_TRY(const auto response,
-            ask_worker(worker, "/worker/v1/judge", to_json(what, Secrets::hide), stop));
+Result<model::ComputeTable> ask_to_judge(const ServerContext& context, const model::Worker& worker,
+                                         const cluster::JudgeRequest& what) {
+  BERTH_TRY(const auto response, context.caller.ask(worker, "/worker/v1/judge",
+                                                    to_json(what, Secrets::hide), context.ending));
   return read_answer<model::ComputeTable>(response);
 }
 
-Result<sources::LocalModel> ask(const model::Worker& worker, const std::filesystem::path& path) {
+Result<sources::LocalModel> ask(const ServerContext& context, const model::Worker& worker,
+                                const std::filesystem::path& path) {
   const auto response =
-      ask_worker(worker, "/worker/v1/profile?path=" + net::percent_encode(path.string()));
+      context.caller.ask(worker, "/worker/v1/profile?path=" + net::percent_encode(path.string()));
   // The local worker's disk is the server's: where the worker is between two lives, the server
   // reads.
   if (!response && worker.local) return sources::profile_local(path);
@@ -88,7 +87,7 @@ Result<FoundModel> find_model(ServerContext& context, const std::filesystem::pat
   BERTH_TRY(const auto workers, workers_to_ask(context, only));
   std::vector<Error> errors;
   for (const auto& worker : workers) {
-    auto found = ask(worker, path);
+    auto found = ask(context, worker, path);
     if (found) {
       return FoundModel{
           .profile = std::move(found->profile), .path = std::move(found->path), .worker = worker};
@@ -108,12 +107,12 @@ Result<FoundModel> find_model(ServerContext& context, const std::filesystem::pat
       .profile = std::move(found->profile), .path = std::move(found->path), .worker = std::nullopt};
 }
 
-model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request,
-                                const std::stop_token& stop) {
+model::ComputeTable judge_model(ServerContext& context, const FoundModel& found,
+                                const cluster::JudgeRequest& request) {
   if (!found.worker) return {};
-  auto table = ask_to_judge(*found.worker, request, stop);
+  auto table = ask_to_judge(context, *found.worker, request);
   if (table) return *std::move(table);
-  if (stop.stop_requested()) return {};
+  if (context.ending.stop_requested()) return {};
   // The query of an address may hold a signature.
   const auto address = sources::parse_address(request.deployment.source);
   spdlog::warn("{} was not judged by the worker {}: {}",

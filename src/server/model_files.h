@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <stop_token>
 #include <string>
 
 namespace berth::server {
@@ -42,9 +41,10 @@ Result<FoundModel> find_model_at(ServerContext& context, const std::string& sour
 
 // What an engine of the machine that read the model measures of its buffers; empty where nothing
 // there can, or it does not answer: a claim then uses bounds. `devices`: also for devices. Blocks.
-// Given up on `stop`. See judge_found for models on the web.
-model::ComputeTable judge_model(const FoundModel& found, const cluster::JudgeRequest& request,
-                                const std::stop_token& stop = {});
+// Given up
+// when the server ends. See judge_found for models on the web.
+model::ComputeTable judge_model(ServerContext& context, const FoundModel& found,
+                                const cluster::JudgeRequest& request);
 
 // Whether a worker has a device beside its CPU.
 bool has_devices(ServerContext& context);

@@ -2,7 +2,6 @@
 #include "net/testing.h"
 #include "server/rejudge.h"
 #include "server/test_context.h"
-#include "server/worker_questions.h"
 #include "store/typed.h"
 
 #include <condition_variable>
@@ -86,7 +85,9 @@ class RejudgingTest : public ::testing::Test {
                                               .data = real.data,
                                               .version = real.version,
                                               .started = clock_.steady_now(),
-                                              .worker_key_hash = "",
+                                              .members = real.members,
+                                              .door = real.door,
+                                              .caller = real.caller,
                                               .ending = ending_.get_token()});
     rejudging_.emplace(*context_with_clock_);
   }
@@ -233,10 +234,12 @@ TEST_F(RejudgingTest, AQuestionToAWorkerEndsWithTheStop) {
     stop.request_stop();
   });
   const cluster::JudgeRequest request{.deployment = {.name = "m", .source = "/m/a.gguf"}};
-  const auto answer = ask_worker(worker_, "/worker/v1/judge", to_json(request), stop.get_token());
+  const auto answer =
+      context_->caller.ask(worker_, "/worker/v1/judge", to_json(request), stop.get_token());
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code, ErrorCode::cancelled);
-  const auto late = ask_worker(worker_, "/worker/v1/judge", to_json(request), stop.get_token());
+  const auto late =
+      context_->caller.ask(worker_, "/worker/v1/judge", to_json(request), stop.get_token());
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, ErrorCode::cancelled);
 }

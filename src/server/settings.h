@@ -16,6 +16,8 @@ BOOST_DESCRIBE_ENUM(LogLevel, trace, debug, info, warn, error)
 
 struct ServeSettings {
   std::string listen = "127.0.0.1:8080";
+  std::string cluster_listen = "0.0.0.0:8443";
+  std::string cluster_advertise;
   bool insecure_http = false;
   bool worker = true;  // start the local worker
   bool leave_engines = false;
@@ -25,10 +27,15 @@ struct ServeSettings {
   std::optional<Bytes> download_limit;  // a second
 };
 BOOST_DESCRIBE_STRUCT(ServeSettings, (),
-                      (listen, insecure_http, worker, leave_engines, engines_by_proxy, threads,
-                       log_level, download_limit))
+                      (listen, cluster_listen, cluster_advertise, insecure_http, worker,
+                       leave_engines, engines_by_proxy, threads, log_level, download_limit))
 inline constexpr FieldInfo kServeFields[] = {
     {.name = "listen", .text = "address and port of the API, the gateway and the page"},
+    {.name = "cluster_listen",
+     .text = "address and port for workers of other machines; opened by the first join token"},
+    {.name = "cluster_advertise",
+     .text = "name or address, and port, by which other machines reach cluster_listen; found out "
+             "where empty"},
     {.name = "insecure_http", .text = "allow plain HTTP on an address that others can reach"},
     {.name = "worker", .text = "use this machine's devices by a local worker"},
     {.name = "leave_engines", .text = "engines go on when the server ends"},

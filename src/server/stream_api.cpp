@@ -39,7 +39,7 @@ net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
 // Where the log of an instance can be read.
 struct LogSource {
   net::Endpoint worker;
-  std::string access_key;
+  net::TlsPeer peer;
 };
 
 Result<LogSource> find_log_source(ServerContext& context, const std::string& name) {
@@ -54,7 +54,8 @@ Result<LogSource> find_log_source(ServerContext& context, const std::string& nam
   BERTH_TRY(const auto worker, store::get_as<model::Worker>(context.store, model::kWorkerKind,
                                                             instance->value.placement->worker));
   BERTH_TRY(auto endpoint, net::parse_endpoint(worker.value.address));
-  return LogSource{.worker = std::move(endpoint), .access_key = worker.value.access_key};
+  return LogSource{.worker = std::move(endpoint),
+                   .peer = context.caller.peer_of(worker.value.name)};
 }
 
 net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
@@ -73,7 +74,7 @@ net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
 }
 
 net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
-  const bool admitted = co_await admit(context, RouteAccess::admin, exchange);
+  const auto admitted = co_await admit(context, RouteAccess::admin, exchange);
   if (!admitted) co_return;
   const std::string name(exchange.param("name"));
   auto source = co_await net::offload(context.pool, [&] { return find_log_source(context, name); });
@@ -84,7 +85,7 @@ net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
   net::ClientRequest request;
   request.target = fmt::format("/worker/v1/instances/{}/logs?{}", net::percent_encode(name),
                                exchange.request().query.to_string());
-  request.headers.set("authorization", "Bearer " + source->access_key);
+  request.tls = std::move(source->peer);
   auto& client = net::Client::of(exchange.executor().context());
   auto upstream = co_await client.send(source->worker, std::move(request), kLogDeadlines);
   if (!upstream) {

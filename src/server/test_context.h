@@ -19,6 +19,8 @@ class TestContext {
     folder_ = ::mkdtemp(name.data());
     store_ = store::open_sqlite(folder_ / "berth.db").value();
     access_.emplace(*store_);
+    identity_ = ClusterIdentity::open({.root = folder_}, real_clock()).value();
+    members_.emplace(*store_, *identity_, real_clock());
     control_.emplace(*store_, workers_, backends::builtin_backends(), real_clock());
     context_.emplace(ServerContext{.store = *store_,
                                    .pool = pool_,
@@ -32,7 +34,9 @@ class TestContext {
                                    .data = {.root = folder_},
                                    .version = "1.2.3",
                                    .started = real_clock().steady_now(),
-                                   .worker_key_hash = ""});
+                                   .members = *members_,
+                                   .door = door_,
+                                   .caller = caller_});
   }
   ~TestContext() {
     control_.reset();
@@ -50,6 +54,10 @@ class TestContext {
   std::filesystem::path folder_;
   std::unique_ptr<store::Store> store_;
   net::ThreadPool pool_{1, 1};
+  std::unique_ptr<ClusterIdentity> identity_;
+  std::optional<Memberships> members_;
+  ClusterDoor door_{{}};
+  WorkerCaller caller_{[](const std::string&) { return net::TlsPeer{}; }};  // plain HTTP
   std::optional<Access> access_;
   WorkerRegistry workers_{real_clock()};
   WatchStreams watches_;

@@ -153,7 +153,14 @@ class Relay {
              (context_.clock.steady_now() < patience || !watch_.is_behind(kFarBehind)));
   }
 
-  [[nodiscard]] bool over() const { return exchange_.gone() || context_.watches.ended(); }
+  [[nodiscard]] bool over() const {
+    return exchange_.gone() || context_.watches.ended() || !is_member_still();
+  }
+  // A worker whose certificate was taken back loses its watch too.
+  [[nodiscard]] bool is_member_still() const {
+    return rules_.access != RouteAccess::worker ||
+           context_.members.authenticate(exchange_.request()).has_value();
+  }
 
   Duration until_bookmark() {
     const auto quiet = std::chrono::duration_cast<Duration>(context_.clock.steady_now() - told_);
@@ -186,7 +193,7 @@ class Registration {
 }  // namespace
 
 net::Task<> serve_watch(ServerContext& context, net::Exchange& exchange, WatchRules rules) {
-  const bool admitted = co_await admit(context, rules.access, exchange);
+  const auto admitted = co_await admit(context, rules.access, exchange);
   if (!admitted) co_return;
   auto request = read_watch_request(exchange.request(), rules.kinds);
   if (!request) {

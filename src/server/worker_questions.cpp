@@ -26,13 +26,13 @@ net::Task<Result<net::Response>> ask_until(net::IoContext& context, net::Endpoin
 
 }  // namespace
 
-Result<net::Response> ask_worker(const model::Worker& worker, std::string target,
-                                 const std::optional<json::value>& body,
-                                 const std::stop_token& stop) {
+Result<net::Response> WorkerCaller::ask(const model::Worker& worker, std::string target,
+                                        const std::optional<json::value>& body,
+                                        const std::stop_token& stop) const {
   BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
   net::ClientRequest request;
   request.target = std::move(target);
-  request.headers.set("authorization", "Bearer " + worker.access_key);
+  request.tls = peer_of_(worker.name);
   if (body) {
     request.method = "POST";
     request.headers.set("content-type", "application/json");
@@ -43,14 +43,14 @@ Result<net::Response> ask_worker(const model::Worker& worker, std::string target
   });
 }
 
-Result<cluster::CachedFiles> ask_for_files(const model::Worker& worker) {
-  BERTH_TRY(const auto response, ask_worker(worker, "/worker/v1/files"));
+Result<cluster::CachedFiles> WorkerCaller::ask_for_files(const model::Worker& worker) const {
+  BERTH_TRY(const auto response, ask(worker, "/worker/v1/files"));
   return read_answer<cluster::CachedFiles>(response);
 }
 
-Result<cluster::Freed> ask_to_remove(const model::Worker& worker,
-                                     const model::RepositoryFiles& files) {
-  BERTH_TRY(const auto response, ask_worker(worker, "/worker/v1/files/remove", to_json(files)));
+Result<cluster::Freed> WorkerCaller::ask_to_remove(const model::Worker& worker,
+                                                   const model::RepositoryFiles& files) const {
+  BERTH_TRY(const auto response, ask(worker, "/worker/v1/files/remove", to_json(files)));
   return read_answer<cluster::Freed>(response);
 }
 

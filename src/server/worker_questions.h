@@ -1,22 +1,43 @@
-// Questions that the server asks a worker's own listener. They block for as long as the worker may
-// take.
+// WorkerCaller: questions that the server asks a worker, by the worker's proxy. They block for as
+// long as the worker may take.
 #pragma once
 
 #include "cluster/protocol.h"
 #include "model/worker.h"
 #include "net/client.h"
 
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 namespace berth::server {
 
-// The worker's answer, whatever its status: a GET, or a POST of a body. Fails where it gives none,
-// with unavailable or timeout, or with cancelled once `stop` is requested.
-Result<net::Response> ask_worker(const model::Worker& worker, std::string target,
-                                 const std::optional<json::value>& body = std::nullopt,
-                                 const std::stop_token& stop = {});
+// How the server shows a worker who it is, and knows the worker; a plain peer in tests.
+using PeerOf = std::function<net::TlsPeer(const std::string& worker)>;
+
+// Thread-safe.
+class WorkerCaller {
+ public:
+  explicit WorkerCaller(PeerOf peer_of) : peer_of_(std::move(peer_of)) {}
+
+  [[nodiscard]] net::TlsPeer peer_of(const std::string& worker) const { return peer_of_(worker); }
+
+  // The worker's answer, whatever its status: a GET, or a POST of a body. Fails where it gives
+  // none, with unavailable or timeout, or with cancelled once `stop` is requested.
+  Result<net::Response> ask(const model::Worker& worker, std::string target,
+                            const std::optional<json::value>& body = std::nullopt,
+                            const std::stop_token& stop = {}) const;
+
+  // What lies in the worker's caches.
+  Result<cluster::CachedFiles> ask_for_files(const model::Worker& worker) const;
+  // Fails with conflict while somebody needs them there.
+  Result<cluster::Freed> ask_to_remove(const model::Worker& worker,
+                                       const model::RepositoryFiles& files) const;
+
+ private:
+  PeerOf peer_of_;
+};
 
 // Fails with what the worker said.
 template <class T>
@@ -27,11 +48,5 @@ Result<T> read_answer(const net::Response& response) {
   BERTH_TRY(const auto body, parse_json(response.body));
   return from_json<T>(body, UnknownMembers::ignore);
 }
-
-// What lies in the worker's caches.
-Result<cluster::CachedFiles> ask_for_files(const model::Worker& worker);
-// Fails with conflict while somebody needs them there.
-Result<cluster::Freed> ask_to_remove(const model::Worker& worker,
-                                     const model::RepositoryFiles& files);
 
 }  // namespace berth::server

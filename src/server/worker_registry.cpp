@@ -7,6 +7,8 @@ void WorkerRegistry::registered(const std::string& worker) {
   latest_.erase(worker);
 }
 
+void WorkerRegistry::forget(const std::string& worker) { registered(worker); }
+
 bool WorkerRegistry::accept(const cluster::WorkerReport& report) {
   const std::scoped_lock lock(mutex_);
   const auto found = latest_.find(report.worker);

@@ -22,6 +22,8 @@ class WorkerRegistry {
   // Keeps the report, if it is not older than the last one. A registration starts a new count.
   void registered(const std::string& worker);
   bool accept(const cluster::WorkerReport& report);
+  // The worker is one of ours no more.
+  void forget(const std::string& worker);
 
   struct Latest {
     cluster::WorkerReport report;

@@ -2,15 +2,16 @@
 
 #include "base/files.h"
 #include "base/ids.h"
+#include "net/local_address.h"
 #include "net/server.h"
 #include "process/memory_usage.h"
 #include "process/process_table.h"
 #include "worker/fetching.h"
+#include "worker/follower.h"
 #include "worker/identity.h"
 #include "worker/listener.h"
 #include "worker/member.h"
 #include "worker/proxy_keeper.h"
-#include "worker/server_link.h"
 #include "worker/services.h"
 #include "worker/system_facts.h"
 
@@ -19,7 +20,6 @@
 #include <filesystem>
 #include <future>
 #include <map>
-#include <random>
 #include <set>
 #include <thread>
 
@@ -29,19 +29,19 @@ namespace berth::worker {
 namespace {
 
 constexpr std::chrono::seconds kReportEvery{5};
-constexpr std::chrono::milliseconds kFirstRetry{100};
-constexpr std::chrono::seconds kLongestRetry{5};
+constexpr std::chrono::milliseconds kReportRetry{100};
 constexpr std::chrono::seconds kEndPatience{25};
 constexpr std::size_t kQueue = 1024;
 
 // The agent's state, on one io_context.
 class Agent {
  public:
-  Agent(const AgentOptions& options, Identity identity, net::IoContext& context, Packs& packs,
-        ModelFiles& files, HubWays& hubs, std::shared_ptr<net::WakeUp> changed,
-        net::ThreadPool& pool, net::ThreadPool& install_pool)
+  Agent(const AgentOptions& options, Identity identity, Membership& membership,
+        net::IoContext& context, Packs& packs, ModelFiles& files, HubWays& hubs,
+        std::shared_ptr<net::WakeUp> changed, net::ThreadPool& pool, net::ThreadPool& install_pool)
       : options_(options),
         identity_(std::move(identity)),
+        membership_(membership),
         context_(context),
         packs_(packs),
         files_(files),
@@ -51,7 +51,13 @@ class Agent {
         changed_(std::move(changed)),
         facts_(read_system_facts()),
         gpus_(detect_gpus()),
-        link_(context, identity_.name, [this] { return find_server(options_.data); }),
+        follower_(context, membership, pool,
+                  {.describe = [this] { return enlist(); },
+                   .on_enlisted = [this](const cluster::Registered& server,
+                                         const Duties& duties) { take_up(server, duties); },
+                   .on_change = [this](DutyChange change) { change_duty(std::move(change)); },
+                   .on_new_certificate =
+                       [this] { return proxy_->set_credentials(membership_.credentials()); }}),
         member_context_{.data = options.data,
                         .backends = backends::builtin_backends(),
                         .packs = packs,
@@ -73,23 +79,21 @@ class Agent {
                                                        .program = options.program,
                                                        .version = options.version,
                                                        .cluster_tag = identity_.tag,
+                                                       .listen = options.listen,
                                                        .on_change = [this] { changed_->wake(); }},
-                                          context.get_executor())) {
-    proxy_->open();
-  }
+                                          context.get_executor())) {}
 
   [[nodiscard]] const model::SystemFacts& facts() const { return facts_; }
-  void set_address(net::Endpoint address, std::string access_key) {
-    address_ = net::to_string(address);
-    access_key_ = std::move(access_key);
-  }
+  // Where the agent's own listener is. Blocks; before `start`.
+  void open_proxy(AgentRoute agent) { proxy_->open(membership_.credentials(), std::move(agent)); }
 
   // Starts the loops; `done` is called when the agent has ended.
   void start(std::function<void()> done) {
     done_ = std::move(done);
     find_leftovers();
     spawn(proxy_->run());
-    spawn(until_end(follow_server()));
+    spawn(until_end(follower_.run()));
+    spawn(until_end(follower_.keep_certificate()));
     spawn(until_end(send_reports()));
   }
 
@@ -110,7 +114,7 @@ class Agent {
         member->stop("its worker has ended");
       }
     }
-    if (joined_ && !leave_engines) spawn(say_goodbye());
+    if (follower_.enlisted() && !leave_engines) spawn(say_goodbye());
     finish_if_done();
   }
 
@@ -148,15 +152,35 @@ class Agent {
                          make_error(ErrorCode::cancelled, "the agent ends"));
   }
 
+  // Which of our addresses the server can reach may have changed.
+  net::Task<model::Worker> enlist() {
+    auto found =
+        co_await net::offload(pool_, [this]() -> Result<net::Endpoint> { return find_address(); });
+    if (found) host_ = *std::move(found);
+    co_return describe();
+  }
+
+  // What the server is told of it. Blocks.
+  [[nodiscard]] Result<net::Endpoint> find_address() const {
+    if (options_.local) return net::Endpoint{"127.0.0.1", 0};
+    if (!options_.advertise.empty())
+      return net::parse_endpoint(options_.advertise, std::uint16_t{0});
+    BERTH_TRY(const auto server, membership_.server());
+    return net::Endpoint{net::address_towards(server.endpoint).value_or(net::host_name()), 0};
+  }
+
+  // Of the proxy, as the server reaches it; empty while it has no port.
+  [[nodiscard]] std::string address() const {
+    const std::uint16_t port = host_.port != 0 ? host_.port : proxy_->port();
+    return port == 0 ? std::string() : net::to_string({host_.host, port});
+  }
+
   [[nodiscard]] model::Worker describe() const {
     model::Worker worker{
         .name = identity_.name,
         .version = options_.version,
         .local = options_.local,
-        .address = address_,
-        .access_key = access_key_,
-        .proxy_address = proxy_->address(),
-        .proxy_key = proxy_->access_key(),
+        .address = address(),
         .system = facts_,
         .labels = {{"os", facts_.os}, {"arch", facts_.arch}, {"worker-name", identity_.name}}};
     worker.devices = devices();
@@ -203,39 +227,10 @@ class Agent {
     return model::assignment_name(assignment.instance, assignment.generation, assignment.member);
   }
 
-  net::Task<Result<void>> follow_server() {
-    Duration pause = kFirstRetry;
-    std::string told;
-    for (;;) {
-      const auto ended = co_await follow_once(pause);
-      const std::string reason = ended.error().to_string();
-      if (reason != told && !leaving_) spdlog::warn("the server is away: {}", reason);
-      told = reason;
-      joined_ = false;
-      std::uniform_int_distribution<Duration::rep> jitter(0, pause.count());
-      co_await net::sleep_for(pause + Duration(jitter(random_)));
-      pause = std::min<Duration>(pause * 2, kLongestRetry);
-    }
-  }
-
-  // Until the server is lost. `pause` starts anew once it was reached.
-  net::Task<Result<void>> follow_once(Duration& pause) {
-    model::Worker worker = describe();
-    auto joined = co_await link_.join(std::move(worker));
-    if (!joined) co_return fail(std::move(joined).error());
-    hubs_.set_servers(std::move(joined->hubs));
-    auto duties = co_await link_.duties();
-    if (!duties) co_return fail(std::move(duties).error());
-    pause = kFirstRetry;
+  void take_up(const cluster::Registered& server, const Duties& duties) {
+    hubs_.set_servers(server.hubs);
     sequence_ = 0;
-    joined_ = true;
-    take_up(*duties);
     spdlog::info("joined the server as {}", identity_.name);
-    co_return co_await link_.watch(duties->revision,
-                                   [this](DutyChange change) { change_duty(std::move(change)); });
-  }
-
-  void take_up(const Duties& duties) {
     std::set<std::string> wanted;
     for (const auto& assignment : duties.assignments) {
       wanted.insert(name_of(assignment));
@@ -320,14 +315,14 @@ class Agent {
   net::Task<Result<void>> send_reports() {
     for (;;) {
       const bool is_change = co_await changed_->wait(kReportEvery);
-      if (!joined_ || is_looking()) continue;
+      if (!follower_.enlisted() || is_looking()) continue;
       if (!is_change) co_await measure();
       co_await proxy_->set_routes(proxy_routes());
       auto report = make_report();
-      auto sent = co_await link_.report(std::move(report));
+      auto sent = co_await follower_.link().report(std::move(report));
       if (!sent) {
         spdlog::debug("a report was not taken: {}", sent.error().to_string());
-        co_await net::sleep_for(kFirstRetry);
+        co_await net::sleep_for(kReportRetry);
         changed_->wake();
       }
     }
@@ -377,7 +372,7 @@ class Agent {
   // Tells the server that the engines are going, so that it sends them no more requests.
   net::Task<> say_goodbye() {
     auto report = make_report();
-    auto sent = co_await link_.report(std::move(report));
+    auto sent = co_await follower_.link().report(std::move(report));
     if (!sent) spdlog::debug("the last report was not taken: {}", sent.error().to_string());
   }
 
@@ -388,13 +383,14 @@ class Agent {
     report.devices = devices();
     report.packs = packs_.list();
     report.warnings = warnings();
-    report.proxy_address = proxy_->address();
+    report.address = address();
     report.files = files_.list();
     return report;
   }
 
   const AgentOptions& options_;
   Identity identity_;
+  Membership& membership_;
   net::IoContext& context_;
   Packs& packs_;
   ModelFiles& files_;
@@ -406,20 +402,17 @@ class Agent {
   model::SystemFacts facts_;
   std::vector<DetectedGpu> gpus_;
   process::PortLeases ports_;
-  ServerLink link_;
+  Follower follower_;
   MemberContext member_context_;
   std::shared_ptr<ProxyKeeper> proxy_;
-  std::string address_;
-  std::string access_key_;
+  net::Endpoint host_{"127.0.0.1", 0};  // where the server finds us; port 0: the proxy's
   std::map<std::string, std::shared_ptr<Member>> members_;  // by the assignment's name
   std::map<std::string, model::Assignment> leftovers_;
   std::map<std::string, std::string> pack_requests_;  // the last one seen of each pack
   std::stop_source cancel_install_;
-  std::mt19937 random_{std::random_device{}()};
   std::uint64_t revision_ = 0;
   std::uint64_t sequence_ = 0;
   int tasks_ = 0;
-  bool joined_ = false;
   bool leaving_ = false;
   std::function<void()> done_;
 };
@@ -427,10 +420,18 @@ class Agent {
 }  // namespace
 
 Result<void> run_agent(const AgentOptions& options) {
+  BERTH_CHECK(create_data_folder(options.data));
+  std::error_code ignored;
+  std::filesystem::create_directories(options.data.worker(), ignored);
   BERTH_TRY(const auto lock, FileLock::try_acquire(options.data.agent_lock()));
   BERTH_TRY(auto identity, make_identity(options));
+  BERTH_TRY(const auto membership, Membership::open({.data = options.data,
+                                                     .local = options.local,
+                                                     .server = options.server,
+                                                     .token = options.token,
+                                                     .name = identity.name,
+                                                     .version = options.version}));
   sweep_strangers(options.data, identity.tag);
-  std::error_code ignored;
   std::filesystem::remove_all(options.data.headers(), ignored);  // of one that was killed
 
   net::IoContext context(1);
@@ -446,8 +447,8 @@ Result<void> run_agent(const AgentOptions& options) {
                                      .on_change = [changed] { changed->wake_from_anywhere(); }}));
   net::ThreadPool pool(2, kQueue);
   net::ThreadPool install_pool(2, kQueue);
-  Agent agent(options, std::move(identity), context, *packs, files, hubs, changed, pool,
-              install_pool);
+  Agent agent(options, std::move(identity), *membership, context, *packs, files, hubs, changed,
+              pool, install_pool);
 
   Services services({.data = options.data,
                      .pool = pool,
@@ -459,7 +460,7 @@ Result<void> run_agent(const AgentOptions& options) {
   BERTH_TRY(const auto listener,
             net::Server::listen({.address = {"127.0.0.1", 0}, .contexts = {&context}},
                                 services.routes()));
-  agent.set_address(listener->address(), services.access_key());
+  agent.open_proxy({.port = listener->port(), .access_key = services.access_key()});
   listener->start();
 
   std::promise<void> ended;

@@ -17,6 +17,10 @@ struct AgentOptions {
   bool local = true;           // of the server on this machine, found by server.json
   bool leave_engines = false;  // engines go on when the agent ends
   std::string name;            // empty: the one of an earlier run, else the host's
+  std::string server;          // where not local: as MembershipOptions
+  std::string token;
+  net::Endpoint listen{"127.0.0.1", 0};  // for the server; port 0: any
+  std::string advertise;  // "host" or "host:port" that the server is told; empty: found out
   std::string version;
   std::filesystem::path shim_program;   // berth-shim as it was installed
   std::filesystem::path program;        // berth, for its proxy

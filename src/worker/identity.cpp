@@ -2,7 +2,6 @@
 
 #include "base/files.h"
 #include "base/ids.h"
-#include "base/json.h"
 
 #include <algorithm>
 #include <array>
@@ -58,12 +57,6 @@ Result<fs::path> keep_shim(const DataFolder& data, const fs::path& program) {
   return copy;
 }
 
-std::string member_text(const json::object& object, std::string_view name) {
-  const auto* member = object.if_contains(name);
-  return member != nullptr && member->is_string() ? std::string(member->get_string())
-                                                  : std::string();
-}
-
 }  // namespace
 
 Result<Identity> make_identity(const AgentOptions& options) {
@@ -80,18 +73,6 @@ Result<Identity> make_identity(const AgentOptions& options) {
             read_or_make(options.data.worker() / "tag", [] { return random_id(16); }));
   BERTH_TRY(identity.shim, keep_shim(options.data, options.shim_program));
   return identity;
-}
-
-Result<ServerLink::Server> find_server(const DataFolder& data) {
-  const auto text = read_file(data.server_info(), 64_KiB);
-  if (!text) return fail(ErrorCode::unavailable, "no server runs on {}", data.root.string());
-  BERTH_TRY(const auto value, parse_json(*text));
-  if (!value.is_object())
-    return fail(ErrorCode::corrupt, "{} is damaged", data.server_info().string());
-  BERTH_TRY(const auto url, net::parse_url(member_text(value.get_object(), "cluster_url")));
-  BERTH_TRY(std::string key, read_file(data.worker_key(), 4_KiB));
-  key.erase(key.find_last_not_of(" \n\r") + 1);
-  return ServerLink::Server{.endpoint = url.endpoint, .key = std::move(key)};
 }
 
 }  // namespace berth::worker

@@ -37,9 +37,19 @@ struct Target {
 
 // A snapshot of the file.
 struct Routes {
-  std::string access_key;
+  Credentials credentials;
+  std::shared_ptr<const net::Tls> tls;
+  Target agent;
   std::map<std::string, Target, std::less<>> targets;
 };
+
+Result<std::shared_ptr<const net::Tls>> make_tls(const Credentials& credentials) {
+  return net::Tls::make({.certificate = credentials.certificate,
+                         .key = credentials.key,
+                         .authority = credentials.authority,
+                         .fingerprint = "",
+                         .check_time = false});
+}
 
 // "/v1/models?x=1" of "/engines/NAME/v1/models?x=1", as it was sent.
 std::string_view rest_of(std::string_view target) {
@@ -66,7 +76,13 @@ struct Proxy::State {
   Result<void> reload() {
     BERTH_TRY(const ProxyFile read, read_proxy_file(file));
     auto next = std::make_shared<Routes>();
-    next->access_key = read.access_key;
+    const auto before = routes();
+    next->tls = before->tls;
+    if (read.credentials != before->credentials) {
+      BERTH_TRY(next->tls, make_tls(read.credentials));
+    }
+    next->credentials = read.credentials;
+    next->agent = {.port = read.agent.port, .key = read.agent.access_key};
     for (const auto& route : read.routes) {
       next->targets[route.name] = {.port = route.port, .key = route.engine_key};
     }
@@ -88,11 +104,21 @@ struct Proxy::State {
     return found->second;
   }
 
+  // Nobody else may come in: the authority signs other workers' certificates too.
+  [[nodiscard]] Result<void> check_sender(const net::Request& request) const {
+    const auto now = routes();
+    const bool is_server = request.certificate != nullptr &&
+                           !now->credentials.server_name.empty() &&
+                           request.certificate->name == now->credentials.server_name;
+    if (is_server) return {};
+    return fail(ErrorCode::unauthenticated, "only the cluster's server may ask a worker");
+  }
+
   net::Task<Result<net::ClientResponse>> send(net::Exchange& exchange, Target target,
-                                              std::string_view body) const {
+                                              std::string path, std::string_view body) const {
     net::ClientRequest request;
     request.method = exchange.request().method;
-    request.target = std::string(rest_of(exchange.request().target));
+    request.target = std::move(path);
     request.headers = exchange.request().headers;
     request.headers.erase_hop_by_hop();
     request.headers.erase("expect");  // the body is here
@@ -107,8 +133,26 @@ struct Proxy::State {
     co_return answer;
   }
 
+  net::Task<Result<void>> pass_to_agent(net::Exchange& exchange) {
+    BERTH_CO_CHECK(check_sender(exchange.request()));
+    auto read = co_await exchange.read_body(kBodyLimit);
+    BERTH_CO_TRY(const std::string body, std::move(read));
+    Target agent = routes()->agent;
+    auto answer = co_await send(exchange, agent, exchange.request().target, body);
+    if (!answer && is_unreached(answer.error())) {
+      // Another agent listens elsewhere.
+      auto reread = co_await net::offload(pool, [this] { return reload(); });
+      const Target moved = routes()->agent;
+      if (reread && moved != agent) {
+        answer = co_await send(exchange, moved, exchange.request().target, body);
+      }
+    }
+    if (!answer) co_return fail(std::move(answer).error().context("the worker's agent is away"));
+    co_return co_await net::relay_answer(exchange, std::move(*answer), kEnginePatience);
+  }
+
   net::Task<Result<void>> pass(net::Exchange& exchange) {
-    BERTH_CO_CHECK(check_key(exchange.request(), routes()->access_key));
+    BERTH_CO_CHECK(check_sender(exchange.request()));
     auto read = co_await exchange.read_body(kBodyLimit);
     BERTH_CO_TRY(const std::string body, std::move(read));
     const std::string name(exchange.param("name"));
@@ -118,17 +162,18 @@ struct Proxy::State {
     if (!target) {
       co_return fail(ErrorCode::unavailable, "no engine of {} runs on this worker", name);
     }
-    auto answer = co_await send(exchange, *target, body);
+    const std::string path(rest_of(exchange.request().target));
+    auto answer = co_await send(exchange, *target, path, body);
     if (!answer && is_unreached(answer.error())) {
       const auto moved = co_await look_again(name);
-      if (moved && moved != target) answer = co_await send(exchange, *moved, body);
+      if (moved && moved != target) answer = co_await send(exchange, *moved, path, body);
     }
     if (!answer) co_return fail(std::move(answer).error());
     co_return co_await net::relay_answer(exchange, std::move(*answer), kEnginePatience);
   }
 
-  net::Task<> handle(net::Exchange& exchange) {
-    auto done = co_await pass(exchange);
+  net::Task<> handle(net::Exchange& exchange, net::Task<Result<void>> work) const {
+    auto done = co_await std::move(work);
     if (done || exchange.responded() || exchange.gone()) co_return;
     const Error& error = done.error();
     auto response = is_unreached(error) ? unreached(error) : net::error_response(error);
@@ -144,12 +189,17 @@ Proxy::Proxy(std::filesystem::path file) : state_(std::make_unique<State>(std::m
 Proxy::~Proxy() = default;
 
 Result<void> Proxy::reload() { return state_->reload(); }
+std::shared_ptr<const net::Tls> Proxy::tls() const { return state_->routes()->tls; }
 
 void Proxy::add_routes(net::Router& router) {
   router.add("GET", "/health", serve_health);
   for (const char* method : {"GET", "POST", "PUT", "PATCH", "DELETE"}) {
-    router.add(method, "/engines/{name}/{path...}",
-               [this](net::Exchange& exchange) { return state_->handle(exchange); });
+    router.add(method, "/engines/{name}/{path...}", [this](net::Exchange& exchange) {
+      return state_->handle(exchange, state_->pass(exchange));
+    });
+    router.add(method, "/worker/{path...}", [this](net::Exchange& exchange) {
+      return state_->handle(exchange, state_->pass_to_agent(exchange));
+    });
   }
 }
 
@@ -160,10 +210,10 @@ Result<void> run_proxy(const std::filesystem::path& file) {
   net::Router router;
   proxy.add_routes(router);
   const auto threads = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
-  BERTH_TRY(const auto server, net::Server::listen({.address = {"127.0.0.1", settings.port},
-                                                    .threads = threads,
-                                                    .body_limit = kBodyLimit},
-                                                   std::move(router)));
+  net::ServerOptions options{
+      .address = {settings.host, settings.port}, .threads = threads, .body_limit = kBodyLimit};
+  options.tls = [&proxy] { return proxy.tls(); };
+  BERTH_TRY(const auto server, net::Server::listen(std::move(options), std::move(router)));
   server->start();
   spdlog::info("passes requests on at {}", net::to_string(server->address()));
   while (wait_for_signal() == SIGHUP) {

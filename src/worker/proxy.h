@@ -2,14 +2,17 @@
 // this machine. A process of its own, so that requests flow while the agent restarts.
 //
 //   ANY /engines/{name}/{path...}   → the engine of the member `name`, at /{path}
-//   GET /health                     → {"status": "ok"}, without a key
+//   ANY /worker/{path...}           → the agent's own listener
+//   GET /health                     → {"status": "ok"}, for everybody
 //
-// The key of the request is the proxy's; the engine gets its own. An answer with the field
-// cluster::kUnreachedHeader means that no engine saw the request.
+// Over the cluster's TLS; only the server may come in, by its certificate. The engine and the agent
+// get their own keys. An answer with the field cluster::kUnreachedHeader means that no engine saw
+// the request.
 #pragma once
 
 #include "base/result.h"
 #include "net/router.h"
+#include "net/tls.h"
 
 #include <filesystem>
 #include <memory>
@@ -31,6 +34,8 @@ class Proxy {
 
   // Reads the file again. On failure the routes stay as they are. Blocks.
   Result<void> reload();
+  // By which the proxy is known, as of the last `reload`.
+  [[nodiscard]] std::shared_ptr<const net::Tls> tls() const;
   void add_routes(net::Router& router);
 
  private:

@@ -5,6 +5,7 @@
 #include "base/data_folder.h"
 #include "base/describe.h"
 #include "base/result.h"
+#include "worker/membership.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -23,15 +24,26 @@ struct ProxyRoute {
 };
 BOOST_DESCRIBE_STRUCT(ProxyRoute, (), (name, port, engine_key))
 
+// The agent's own listener, on loopback, which the proxy passes the server's questions to.
+struct AgentRoute {
+  std::uint16_t port = 0;
+  std::string access_key;
+
+  friend bool operator==(const AgentRoute&, const AgentRoute&) = default;
+};
+BOOST_DESCRIBE_STRUCT(AgentRoute, (), (port, access_key))
+
 struct ProxyFile {
-  std::string version;     // of the program that runs it
-  std::uint16_t port = 0;  // where it listens, on loopback; read at its start only
-  std::string access_key;  // what its clients must show
+  std::string version;             // of the program that runs it
+  std::string host = "127.0.0.1";  // where it listens; this and the port are read at its start only
+  std::uint16_t port = 0;
+  Credentials credentials;  // by which it is known, and knows the server
+  AgentRoute agent;
   std::vector<ProxyRoute> routes;
 
   friend bool operator==(const ProxyFile&, const ProxyFile&) = default;
 };
-BOOST_DESCRIBE_STRUCT(ProxyFile, (), (version, port, access_key, routes))
+BOOST_DESCRIBE_STRUCT(ProxyFile, (), (version, host, port, credentials, agent, routes))
 
 // Fails with not_found, io or corrupt. Blocks.
 Result<ProxyFile> read_proxy_file(const std::filesystem::path& path);

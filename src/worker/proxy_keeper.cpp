@@ -1,7 +1,6 @@
 #include "worker/proxy_keeper.h"
 
 #include "base/files.h"
-#include "base/ids.h"
 #include "net/url.h"
 
 #include <algorithm>
@@ -29,22 +28,27 @@ ProxyKeeper::ProxyKeeper(ProxyContext context, net::Executor executor)
 
 ProxyKeeper::~ProxyKeeper() = default;
 
-std::string ProxyKeeper::address() const { return net::to_string({"127.0.0.1", file_.port}); }
-
-void ProxyKeeper::open() {
+void ProxyKeeper::open(Credentials credentials, AgentRoute agent) {
   std::error_code error;
   std::filesystem::create_directories(folder(), error);
   if (error) spdlog::error("the proxy's folder {}: {}", folder().string(), error.message());
   auto left = read_proxy_file(path());
   if (left) {
     file_ = std::move(*left);
-    other_version_ = std::exchange(file_.version, context_.version) != context_.version;
-    if (auto held = context_.ports.hold(file_.port); !held) file_.port = 0;
+    const bool is_same = file_.version == context_.version && file_.host == context_.listen.host &&
+                         (context_.listen.port == 0 || context_.listen.port == file_.port);
+    must_replace_ = !is_same;
+    if (!has_own_port()) {
+      if (auto held = context_.ports.hold(file_.port); !held) file_.port = 0;
+    }
   } else if (left.error().code != ErrorCode::not_found) {
-    spdlog::warn("the proxy gets a new key and port: {}", left.error().to_string());
+    spdlog::warn("the proxy gets a new port: {}", left.error().to_string());
   }
   file_.version = context_.version;
-  if (file_.access_key.empty()) file_.access_key = random_key();
+  file_.host = context_.listen.host;
+  if (has_own_port()) file_.port = context_.listen.port;
+  file_.credentials = std::move(credentials);
+  file_.agent = std::move(agent);
 }
 
 void ProxyKeeper::stop() {
@@ -60,10 +64,11 @@ void ProxyKeeper::detach() {
 net::Task<> ProxyKeeper::run() {
   auto found = co_await net::offload(context_.pool, [this] { return adopt(); });
   if (found) own(std::move(*found));
-  if (shim_ && other_version_) {
-    spdlog::info("the proxy is one of another version; it is replaced");
+  if (shim_ && must_replace_) {
+    spdlog::info("the proxy is of another version, or listens elsewhere; it is replaced");
     co_await end();
   }
+  if (shim_) co_await tell();
   Duration pause = kFirstPause;
   while (!is_leaving()) {
     const SteadyTime began = context_.clock.steady_now();
@@ -139,7 +144,7 @@ net::Task<> ProxyKeeper::supervise() {
   auto state = co_await net::offload(context_.pool,
                                      [this] { return process::read_shim_state(shim_state()); });
   // It ends by itself only where it can not listen; killed, it comes back where it was.
-  const bool gave_up = state && state->exit_code.value_or(0) != 0;
+  const bool gave_up = !has_own_port() && state && state->exit_code.value_or(0) != 0;
   spdlog::warn("the proxy has ended; it starts again{}", gave_up ? " on another port" : "");
   if (gave_up) context_.ports.release(std::exchange(file_.port, std::uint16_t{0}));
 }
@@ -172,6 +177,16 @@ net::Task<> ProxyKeeper::set_routes(std::vector<ProxyRoute> routes) {
   std::erase_if(routes, [](const ProxyRoute& route) { return route.port == 0; });
   if (routes == file_.routes) co_return;
   file_.routes = std::move(routes);
+  co_await tell();
+}
+
+net::Task<> ProxyKeeper::set_credentials(Credentials credentials) {
+  if (credentials == file_.credentials) co_return;
+  file_.credentials = std::move(credentials);
+  co_await tell();
+}
+
+net::Task<> ProxyKeeper::tell() {
   auto written = co_await net::offload(
       context_.pool, [this, file = file_] { return write_proxy_file(path(), file); });
   if (!written) {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/data_folder.h"
 #include "net/thread_pool.h"
+#include "net/url.h"
 #include "net/wake_up.h"
 #include "process/ports.h"
 #include "process/shim.h"
@@ -32,7 +33,8 @@ struct ProxyContext {
   std::filesystem::path program;  // berth
   std::string version;
   std::string cluster_tag;
-  std::function<void()> on_change;  // its address is another one
+  net::Endpoint listen{"127.0.0.1", 0};  // port 0: one of `ports`
+  std::function<void()> on_change;       // its address is another one
 };
 
 // Lives on one io_context and is used on it alone. Held by shared_ptr while `run` is under way.
@@ -43,10 +45,12 @@ class ProxyKeeper {
   ProxyKeeper(const ProxyKeeper&) = delete;
   ProxyKeeper& operator=(const ProxyKeeper&) = delete;
 
-  // Takes up what an earlier agent left: its key and port. Blocks; before `run`.
-  void open();
+  // Takes up what an earlier agent left: its port and routes. Blocks; before `run`.
+  void open(Credentials credentials, AgentRoute agent);
   // Goes on until `stop` or `detach`.
   net::Task<> run();
+  // By which the proxy is known from now on.
+  net::Task<> set_credentials(Credentials credentials);
   // Replaces the routes; when it returns, a request for any of them finds its engine. A route
   // without port keeps the one that it had: its engine may have been left by an earlier agent.
   net::Task<> set_routes(std::vector<ProxyRoute> routes);
@@ -55,8 +59,7 @@ class ProxyKeeper {
   // Leaves it running for the next agent.
   void detach();
 
-  [[nodiscard]] std::string address() const;  // "127.0.0.1:20001"
-  [[nodiscard]] const std::string& access_key() const { return file_.access_key; }
+  [[nodiscard]] std::uint16_t port() const { return file_.port; }
 
  private:
   // What is needed to own a running proxy.
@@ -69,7 +72,11 @@ class ProxyKeeper {
   [[nodiscard]] Result<Running> adopt() const;
   net::Task<> supervise();
   net::Task<> end();
+  // Writes the file, and lets a running proxy read it.
+  net::Task<> tell();
   void own(Running running);
+  // Whether its port is a setting.
+  [[nodiscard]] bool has_own_port() const { return context_.listen.port != 0; }
   [[nodiscard]] bool is_leaving() const { return stopping_ || detached_; }
   [[nodiscard]] std::filesystem::path folder() const { return context_.data.worker() / "proxy"; }
   [[nodiscard]] std::filesystem::path path() const { return folder() / "proxy.json"; }
@@ -78,7 +85,7 @@ class ProxyKeeper {
   ProxyContext context_;
   std::shared_ptr<net::WakeUp> wake_up_;
   ProxyFile file_;
-  bool other_version_ = false;  // the one that an earlier agent left
+  bool must_replace_ = false;  // the one that an earlier agent left
   bool stopping_ = false;
   bool detached_ = false;
   std::optional<process::ShimHandle> shim_;

@@ -1,6 +1,7 @@
 #include "worker/proxy.h"
 
 #include "base/ids.h"
+#include "cluster/certificates.h"
 #include "cluster/protocol.h"
 #include "net/testing.h"
 #include "worker/proxy_file.h"
@@ -13,8 +14,6 @@ namespace berth::worker {
 namespace {
 
 using net::testing::RunningServer;
-
-constexpr std::string_view kKey = "proxy-key";
 
 net::Task<> echo(net::Exchange& exchange) {
   const auto body = co_await exchange.read_body();
@@ -50,8 +49,15 @@ class ProxyTest : public ::testing::Test {
 
   [[nodiscard]] std::filesystem::path file() const { return folder_ / "proxy.json"; }
   void write(std::vector<ProxyRoute> routes) const {
-    const auto written = write_proxy_file(
-        file(), {.version = "1", .port = 0, .access_key = std::string(kKey), .routes = routes});
+    const auto written =
+        write_proxy_file(file(), {.version = "1",
+                                  .port = 0,
+                                  .credentials = {.certificate = worker_.certificate,
+                                                  .key = worker_.key,
+                                                  .authority = authority_.certificate,
+                                                  .server_name = cluster::server_name("c")},
+                                  .agent = {.port = agent_port_, .access_key = "agent-key"},
+                                  .routes = routes});
     ASSERT_TRUE(written) << written.error().to_string();
   }
   void start() {
@@ -60,12 +66,34 @@ class ProxyTest : public ::testing::Test {
     ASSERT_TRUE(read) << read.error().to_string();
     net::Router router;
     proxy_->add_routes(router);
-    server_ = std::make_unique<RunningServer>(std::move(router));
+    net::ServerOptions options;
+    options.tls = [this] { return proxy_->tls(); };
+    server_ = std::make_unique<RunningServer>(std::move(router), std::move(options));
   }
 
-  [[nodiscard]] net::Response post(std::string target, std::string_view key = kKey) const {
+  [[nodiscard]] cluster::Credential credential(const std::string& name) const {
+    cluster::Credential made{.certificate = "", .key = cluster::make_key().value()};
+    const auto request = cluster::make_request(made.key).value();
+    made.certificate = cluster::sign(authority_, request, name, now_).value().certificate;
+    return made;
+  }
+  // Who asks the proxy; nobody without a name.
+  [[nodiscard]] net::TlsPeer client(const std::string& name) const {
+    const auto own = name.empty() ? cluster::Credential() : credential(name);
+    return {.tls = net::Tls::make({.certificate = own.certificate,
+                                   .key = own.key,
+                                   .authority = authority_.certificate,
+                                   .fingerprint = ""})
+                       .value(),
+            .name = cluster::worker_name("c", "w")};
+  }
+
+  [[nodiscard]] net::Response post(std::string target) const {
+    return post_as(cluster::server_name("c"), std::move(target));
+  }
+  [[nodiscard]] net::Response post_as(const std::string& name, std::string target) const {
     net::ClientRequest request{.method = "POST", .target = std::move(target)};
-    request.headers.set("authorization", "Bearer " + std::string(key));
+    request.tls = client(name);
     request.headers.set("x-tag", "kept");
     request.headers.set("te", "dropped");
     request.body = "body";
@@ -74,6 +102,10 @@ class ProxyTest : public ::testing::Test {
     return response.value_or(net::Response{.status = 0});
   }
 
+  SystemTime now_ = real_clock().system_now();
+  cluster::Credential authority_ = cluster::make_authority("c", now_).value();
+  cluster::Credential worker_ = credential(cluster::worker_name("c", "w"));
+  std::uint16_t agent_port_ = 1;
   std::filesystem::path folder_;
   std::unique_ptr<Proxy> proxy_;
   std::unique_ptr<RunningServer> server_;
@@ -90,12 +122,44 @@ TEST_F(ProxyTest, PassesARequestOnWithTheEnginesKey) {
   EXPECT_EQ(response.headers.get("x-engine").value_or(""), "yes");
 }
 
-TEST_F(ProxyTest, RefusesOtherKeys) {
+TEST_F(ProxyTest, LetsOnlyTheServerIn) {
   RunningServer engine_server(engine());
+  agent_port_ = engine_server.endpoint().port;
   write({{.name = "a.1.0", .port = engine_server.endpoint().port, .engine_key = "engine-key"}});
   start();
-  EXPECT_EQ(post("/engines/a.1.0/v1/x", "other").status, 401);
-  EXPECT_EQ(post("/engines/a.1.0/v1/x", "engine-key").status, 401);
+  for (const char* target : {"/engines/a.1.0/v1/x", "/worker/v1/x"}) {
+    EXPECT_EQ(post_as("", target).status, 401) << target;
+    EXPECT_EQ(post_as(cluster::worker_name("c", "w"), target).status, 401) << target;
+    EXPECT_EQ(post_as(cluster::worker_name("c", "server"), target).status, 401) << target;
+  }
+}
+
+TEST_F(ProxyTest, PassesTheServersQuestionsOnToTheAgent) {
+  net::Router routes;
+  routes.add("POST", "/worker/v1/{path...}", echo);
+  RunningServer agent(std::move(routes));
+  agent_port_ = 1;
+  write({});
+  start();
+  EXPECT_EQ(post("/worker/v1/files?x=1").status, 503);
+  agent_port_ = agent.endpoint().port;  // another agent, which has written its port down
+  write({});
+  const auto response = post("/worker/v1/files?x=1");
+  EXPECT_EQ(response.status, 201) << response.body;
+  EXPECT_TRUE(response.body.starts_with("POST /worker/v1/files?x=1 agent-key kept body"));
+}
+
+TEST_F(ProxyTest, TakesUpARenewedCertificate) {
+  write({});
+  start();
+  const auto before = proxy_->tls();
+  ASSERT_TRUE(proxy_->reload());
+  EXPECT_EQ(proxy_->tls(), before);
+  worker_ = credential(cluster::worker_name("c", "w"));
+  write({});
+  ASSERT_TRUE(proxy_->reload());
+  EXPECT_NE(proxy_->tls(), before);
+  EXPECT_EQ(post("/engines/a.1.0/v1/x").status, 503);
 }
 
 TEST_F(ProxyTest, AnEngineThatIsNotThereIsSaidToBeUnreached) {

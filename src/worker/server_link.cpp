@@ -63,16 +63,16 @@ Result<DutyChange> read_change(const net::SseEvent& event) {
 
 }  // namespace
 
-ServerLink::ServerLink(net::IoContext& context, std::string worker, Find find)
-    : client_(context), worker_(std::move(worker)), find_(std::move(find)) {}
+ServerLink::ServerLink(net::IoContext& context, const Membership& membership)
+    : client_(context), membership_(membership) {}
 
 net::Task<Result<json::value>> ServerLink::ask(std::string method, std::string target,
                                                std::string body) {
-  BERTH_CO_TRY(const Server server, find_());
+  BERTH_CO_TRY(const auto server, membership_.server());
   net::ClientRequest request;
   request.method = std::move(method);
   request.target = std::move(target);
-  request.headers.set("authorization", "Bearer " + server.key);
+  request.tls = server.peer;
   if (!body.empty()) request.headers.set("content-type", "application/json");
   request.body = std::move(body);
   auto answer = co_await client_.fetch(server.endpoint, std::move(request), kDeadlines);
@@ -83,16 +83,21 @@ net::Task<Result<json::value>> ServerLink::ask(std::string method, std::string t
   co_return parse_json(answer->body);
 }
 
-net::Task<Result<cluster::Registered>> ServerLink::join(model::Worker worker) {
+net::Task<Result<cluster::Registered>> ServerLink::enlist(model::Worker worker) {
   std::string body = to_text(to_json(worker, Secrets::show));
   auto answer = co_await ask("POST", "/cluster/v1/register", std::move(body));
   if (!answer) co_return fail(std::move(answer).error());
   co_return from_json<cluster::Registered>(*answer, UnknownMembers::ignore);
 }
 
+net::Task<Result<cluster::Membership>> ServerLink::renew(cluster::RenewRequest request) {
+  auto answer = co_await ask("POST", "/cluster/v1/renew", to_text(to_json(request)));
+  if (!answer) co_return fail(std::move(answer).error());
+  co_return from_json<cluster::Membership>(*answer, UnknownMembers::ignore);
+}
+
 net::Task<Result<Duties>> ServerLink::duties() {
-  std::string target = "/cluster/v1/assignments?worker=" + net::percent_encode(worker_);
-  auto answer = co_await ask("GET", std::move(target), "");
+  auto answer = co_await ask("GET", "/cluster/v1/assignments", "");
   if (!answer) co_return fail(std::move(answer).error());
   Duties duties;
   BERTH_CO_TRY(duties.assignments, read_items<model::Assignment>(*answer, "items"));
@@ -104,12 +109,11 @@ net::Task<Result<Duties>> ServerLink::duties() {
 
 net::Task<Result<void>> ServerLink::watch(std::uint64_t since,
                                           std::function<void(DutyChange)> on_change) {
-  BERTH_CO_TRY(const Server server, find_());
+  BERTH_CO_TRY(const auto server, membership_.server());
   net::ClientRequest request;
-  request.target = fmt::format("/cluster/v1/watch?worker={}&kinds={},{},{}&since={}",
-                               net::percent_encode(worker_), model::kAssignmentKind,
+  request.target = fmt::format("/cluster/v1/watch?kinds={},{},{}&since={}", model::kAssignmentKind,
                                model::kPackRequestKind, model::kFileRequestKind, since);
-  request.headers.set("authorization", "Bearer " + server.key);
+  request.tls = server.peer;
   auto stream = co_await client_.send(server.endpoint, std::move(request), kDeadlines);
   if (!stream) co_return fail(std::move(stream).error());
   if (stream->status() != 200) {

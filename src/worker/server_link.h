@@ -4,6 +4,7 @@
 #include "cluster/protocol.h"
 #include "model/instance.h"
 #include "net/client.h"
+#include "worker/membership.h"
 
 #include <cstdint>
 #include <functional>
@@ -29,20 +30,15 @@ struct DutyChange {
   std::optional<model::FileRequest> file_request;
 };
 
-// Used on one io_context. All calls fail with unavailable or timeout where the server is away.
+// Used on one io_context. All calls fail with unavailable or timeout where the server is away, with
+// unauthenticated where it knows this worker's certificate no more.
 class ServerLink {
  public:
-  // Where the server is may change with each of its starts; `find` says where it is now, and with
-  // which key it is spoken to.
-  struct Server {
-    net::Endpoint endpoint;
-    std::string key;
-  };
-  using Find = std::function<Result<Server>()>;
+  // `membership` outlives it.
+  ServerLink(net::IoContext& context, const Membership& membership);
 
-  ServerLink(net::IoContext& context, std::string worker, Find find);
-
-  net::Task<Result<cluster::Registered>> join(model::Worker worker);
+  net::Task<Result<cluster::Registered>> enlist(model::Worker worker);
+  net::Task<Result<cluster::Membership>> renew(cluster::RenewRequest request);
   net::Task<Result<Duties>> duties();
   // Calls `on_change` for each change after `since`, in order, until the stream ends (an error).
   // A change without assignment and request only moves the revision on.
@@ -53,8 +49,7 @@ class ServerLink {
   net::Task<Result<json::value>> ask(std::string method, std::string target, std::string body);
 
   net::Client client_;
-  std::string worker_;
-  Find find_;
+  const Membership& membership_;
 };
 
 }  // namespace berth::worker

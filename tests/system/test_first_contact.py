@@ -34,8 +34,13 @@ def test_files_with_secrets_belong_to_the_owner_alone(own_berth: Berth):
     assert mode(data) == 0o700
     assert mode(data / "admin.key") == 0o600
     assert mode(data / "server.json") == 0o600
-    eventually("the worker's key is there", (data / "worker/worker.key").exists, 10)
-    assert mode(data / "worker/worker.key") == 0o600
+    member = data / "worker/membership/member.json"
+    eventually("the worker has joined", member.exists, 10)
+    for folder in (data / "cluster", data / "worker/membership"):
+        assert mode(folder) == 0o700
+        assert {file.name: mode(file) for file in folder.iterdir()} == {
+            file.name: 0o600 for file in folder.iterdir()}
+    assert mode(data / "worker/join.token") == 0o600
 
 
 def test_a_second_terminal_finds_server_and_key(own_berth: Berth):

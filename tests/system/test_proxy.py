@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import threading
 from pathlib import Path
 from typing import Iterator
@@ -73,7 +74,7 @@ def test_a_killed_proxy_comes_back_where_it_was(by_proxy: Berth, tiny_file: Path
     by_proxy.deploy("back", tiny_file)
     engine = by_proxy.wait_ready("back")[0]["pid"]
     client = by_proxy.openai()
-    address = by_proxy.api("GET", "/api/v1/workers")["items"][0]["proxy_address"]
+    address = by_proxy.api("GET", "/api/v1/workers")["items"][0]["address"]
     for _ in range(rounds):
         proxy = processes(by_proxy, "proxy")[0]
         os.kill(proxy, signal.SIGKILL)
@@ -81,19 +82,24 @@ def test_a_killed_proxy_comes_back_where_it_was(by_proxy: Berth, tiny_file: Path
             pid for pid in processes(by_proxy, "proxy") if pid != proxy], 30)
         eventually("it answers", lambda: by_proxy.http("POST", "/v1/completions", json={
             "model": "back", "prompt": "x", "max_tokens": 1}).status_code == 200, 30)
-    assert by_proxy.api("GET", "/api/v1/workers")["items"][0]["proxy_address"] == address
+    assert by_proxy.api("GET", "/api/v1/workers")["items"][0]["address"] == address
     assert by_proxy.wait_ready("back")[0]["pid"] == engine
     assert client.completions.create(model="back", prompt="x", max_tokens=1).choices
 
 
-def test_the_proxy_wants_its_own_key(by_proxy: Berth, tiny_file: Path):
+def test_the_proxy_lets_only_the_server_in(by_proxy: Berth, tiny_file: Path):
     by_proxy.deploy("locked", tiny_file)
     instance = by_proxy.wait_ready("locked")[0]
     worker = by_proxy.api("GET", "/api/v1/workers")["items"][0]
-    assert "proxy_key" not in worker, "a key in an answer"
-    url = f"http://{worker['proxy_address']}/engines/{instance['name']}.1.0/v1/models"
-    for key in ("none", "wrong", by_proxy.key):
-        assert httpx.get(url, headers={"Authorization": f"Bearer {key}"}).status_code == 401
+    membership = by_proxy.data / "worker/membership"
+    url = f"https://{worker['address']}/engines/{instance['name']}.1.0/v1/models"
+    trust = ssl.create_default_context(cafile=membership / "authority.pem")
+    trust.check_hostname = False  # certificates of a cluster name no hosts
+    assert httpx.get(url, verify=trust).status_code == 401, "without a certificate"
+    trust.load_cert_chain(membership / "certificate.pem", membership / "key.pem")
+    assert httpx.get(url, verify=trust).status_code == 401, "with a worker's own"
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(url.replace("https", "http"))
 
 
 def test_the_proxy_stays_with_engines_that_are_left(by_proxy: Berth, tiny_file: Path):

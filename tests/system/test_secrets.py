@@ -36,11 +36,11 @@ def test_the_engine_answers_only_with_its_key(berth: Berth, tiny: str):
 
 
 def test_no_key_is_on_a_command_line(berth: Berth, tiny: str):
-    worker_key = (berth.data / "worker/worker.key").read_text().strip()
+    token = (berth.data / "worker/join.token").read_text().strip()
     for pid in berth.left_over():
         argv = Path(f"/proc/{pid}/cmdline").read_text()
         assert berth.key not in argv
-        assert worker_key not in argv
+        assert token.split(".")[1] not in argv
 
 
 def test_the_database_has_hashes_and_no_keys(berth: Berth, tiny: str):
@@ -48,9 +48,12 @@ def test_the_database_has_hashes_and_no_keys(berth: Berth, tiny: str):
         assert berth.key.encode() not in file.read_bytes()
 
 
-def test_the_worker_s_access_key_is_not_shown(berth: Berth, tiny: str):
-    for worker in berth.api("GET", "/api/v1/workers")["items"]:
-        assert not worker.get("access_key") or set(worker["access_key"]) == {"*"}
+def test_join_tokens_are_hashes_in_the_database_and_not_shown_again(berth: Berth):
+    token = (berth.data / "worker/join.token").read_text().strip().split(".")[1]
+    for file in berth.data.glob("berth.db*"):
+        assert token.encode() not in file.read_bytes()
+    shown = berth.cli("token", "list", "--json").stdout
+    assert token not in shown and "hash" not in shown
 
 
 def test_a_variable_that_looks_secret_is_not_in_the_log(berth: Berth, deployed, tiny_file: Path):

@@ -59,7 +59,7 @@ def test_a_watch_shows_no_secret(berth: Berth, tiny: str):
             return
         for _, _, data in events(answer.iter_lines()):
             one = data.get("object") or {}
-            for field in ("access_key", "engine_key"):
+            for field in ("certificate", "engine_key"):
                 assert not one.get(field) or set(one[field]) == {"*"}, field
             if data["kind"] == "instance":
                 break

@@ -1,0 +1,124 @@
+// berth token, berth workers rm: which machines may join, and which have to leave.
+#include "api_client.h"
+#include "command.h"
+#include "terminal.h"
+#include "wait.h"
+
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace berth::app {
+namespace {
+
+struct MemberFlags {
+  std::string name;  // of a worker, or a token's id
+  std::string expires = "24h";
+};
+
+struct TokenView {
+  std::string id, created_at, expires_at;
+};
+BOOST_DESCRIBE_STRUCT(TokenView, (), (id, created_at, expires_at))
+
+struct NewTokenView {
+  std::string id, token, server, command, expires_at;
+};
+BOOST_DESCRIBE_STRUCT(NewTokenView, (), (id, token, server, command, expires_at))
+
+struct TokenRow {
+  Cell token, age, ends;
+};
+BOOST_DESCRIBE_STRUCT(TokenRow, (), (token, age, ends))
+
+Result<void> create(const CommonOptions& common, const MemberFlags& flags) {
+  BERTH_TRY(const Duration lifetime, parse_duration(flags.expires, "--expires"));
+  BERTH_TRY(const auto client, ApiClient::connect(common));
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(lifetime).count();
+  BERTH_TRY(const auto answer, client.post("/api/v1/tokens", {{"expires_in", seconds}}));
+  if (common.json) {
+    print_json(answer);
+    return {};
+  }
+  BERTH_TRY(const auto token, read_answer<NewTokenView>(answer));
+  fmt::print("{}\n", token.command);
+  fmt::print(stderr,
+             "berth: run this on each machine that should join, until {}; the token is shown only "
+             "now\n",
+             token.expires_at);
+  return {};
+}
+
+Result<void> list(const CommonOptions& common, const MemberFlags&) {
+  BERTH_TRY(const auto client, ApiClient::connect(common));
+  BERTH_TRY(const auto answer, client.get("/api/v1/tokens"));
+  if (common.json) {
+    print_json(answer);
+    return {};
+  }
+  BERTH_TRY(const auto tokens, read_items<TokenView>(answer));
+  const auto now = real_clock().system_now();
+  std::vector<TokenRow> rows;
+  rows.reserve(tokens.size());
+  for (const auto& token : tokens) {
+    rows.push_back(
+        {.token = token.id, .age = age_of(token.created_at, now), .ends = token.expires_at});
+  }
+  print_table(rows);
+  return {};
+}
+
+Result<void> remove_token(const CommonOptions& common, const MemberFlags& flags) {
+  BERTH_TRY(const auto client, ApiClient::connect(common));
+  BERTH_TRY(const auto answer, client.del("/api/v1/tokens/" + net::percent_encode(flags.name)));
+  return finish(common, answer,
+                fmt::format("Nobody can join with the token {} any more", flags.name));
+}
+
+Result<void> remove_worker(const CommonOptions& common, const MemberFlags& flags) {
+  BERTH_TRY(const auto client, ApiClient::connect(common));
+  BERTH_TRY(const auto answer, client.del("/api/v1/workers/" + net::percent_encode(flags.name)));
+  return finish(common, answer,
+                fmt::format("The worker {} is removed, and its certificate is worth nothing now",
+                            flags.name));
+}
+
+using Action = Result<void> (*)(const CommonOptions&, const MemberFlags&);
+
+CLI::App* add(CLI::App& parent, const CommonOptions& common, Command& command,
+              const std::shared_ptr<MemberFlags>& flags, const char* name, const char* text,
+              Action action) {
+  auto* subcommand = parent.add_subcommand(name, text);
+  subcommand->callback([&common, &command, flags, action] {
+    command = [&common, flags, action] {
+      const auto result = action(common, *flags);
+      return result ? kDone : report(result.error());
+    };
+  });
+  return subcommand;
+}
+
+}  // namespace
+
+void add_members(CLI::App& app, CLI::App& workers, const CommonOptions& common, Command& command) {
+  auto flags = std::make_shared<MemberFlags>();
+  auto* token = app.add_subcommand("token", "Let other machines join as workers");
+  token->require_subcommand(1);
+  token->footer("Example: berth token create --expires 1h");
+  auto* made = add(*token, common, command, flags, "create",
+                   "Make a join token, and print the line to run on the other machine", create);
+  made->add_option("--expires", flags->expires, "How long machines may join with it (24h)");
+  made->footer("Example: berth token create --expires 1h");
+  add(*token, common, command, flags, "list", "Show the tokens, without themselves", list)
+      ->footer("Example: berth token list");
+  auto* removed =
+      add(*token, common, command, flags, "rm", "Let nobody else join with a token", remove_token);
+  removed->add_option("TOKEN", flags->name, "Its name in berth token list")->required();
+  removed->footer("Example: berth token rm 4f9a0c1b");
+  auto* gone = add(workers, common, command, flags, "rm",
+                   "Remove a worker, and take its certificate back", remove_worker);
+  gone->add_option("NAME", flags->name, "The worker's name")->required();
+  gone->footer("Example: berth workers rm box-2");
+}
+
+}  // namespace berth::app
