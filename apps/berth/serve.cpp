@@ -9,6 +9,7 @@
 #include "net/server.h"
 #include "serve_settings.h"
 #include "server/admin_api.h"
+#include "server/certificate_watch.h"
 #include "server/cluster_api.h"
 #include "server/file_figures.h"
 #include "server/files_api.h"
@@ -182,6 +183,8 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   gateway::Gateway gateway(*store, backends, access, real_clock(),
                            {.always_by_proxy = settings.engines_by_proxy, .peer_of = peer_of});
   gateway.add_figures([&workers] { return server::file_figures(workers); });
+  gateway.add_figures(
+      [&members, &identity = *identity] { return server::certificate_figures(identity, members); });
 
   net::Router router;
   gateway.add_routes(router);
@@ -215,6 +218,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   api->start();
   server::judge_when_possible(context);
   control.start();
+  const server::CertificateWatch certificates(*store, *identity, members, real_clock());
   greet(url, data, admin_key);
   {
     std::optional<server::LocalWorker> worker;

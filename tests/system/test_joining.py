@@ -5,13 +5,15 @@ import json
 import re
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Iterator
 
 import httpx
 import pytest
 
-from harness import eventually, free_port
+from harness import ROOT, eventually, free_port
 from machines import Cluster, cluster
 
 
@@ -209,3 +211,39 @@ def test_the_certificate_is_written_for_the_key_that_never_left(few: Cluster):
     for file in few.server.data.rglob("*"):
         if file.is_file() and not file.is_symlink():
             assert key.encode() not in file.read_bytes(), file
+
+
+def test_a_worker_renews_its_certificate_and_one_that_has_ended_needs_a_token(
+        few: Cluster, tmp_path: Path):
+    library, offset = tmp_path / "wall_clock.so", tmp_path / "clock"
+    subprocess.run(["clang-19", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library,
+                    ROOT / "tests/fakes/wall_clock.c"], check=True)
+
+    def restart_after(days: int) -> None:
+        """The server's clock is so many days late; the machine's is right."""
+        few.server.stop()
+        offset.write_bytes((days * 86400).to_bytes(8, sys.byteorder, signed=True))
+        few.server.start("--no-worker", "--cluster-listen", f"127.0.0.1:{few.door}")
+
+    few.server.settings |= {"LD_PRELOAD": str(library), "WALL_CLOCK_FILE": str(offset)}
+    restart_after(0)
+    machine = few.join("box")
+    certificate = machine.data / "worker/membership/certificate.pem"
+    first = certificate.read_text()
+    restart_after(59)
+    few.wait_worker("box")
+    assert certificate.read_text() == first
+    restart_after(61)
+    few.wait_worker("box")
+    eventually("it has a new certificate", lambda: certificate.read_text() != first, 20)
+    assert 'berth_certificate_end_timestamp_seconds{owner="worker",worker="box"}' in few.server.api(
+        "GET", "/metrics")
+    restart_after(153)
+    eventually("it is told that its certificate has ended", lambda: any(
+        "has ended" in line for line in machine.output), 40)
+    assert few.worker("box")["state"] != "ready"
+    machine.stop()
+    machine.start("--token", few.token())
+    few.wait_worker("box")
+    assert any("certificate_ends" == one["reason"] for one in few.server.json(
+        "events", "--name", "box")["items"])
