@@ -16,6 +16,7 @@
 #include "model/worker.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -86,11 +87,14 @@ struct InstanceReport {
   std::uint32_t failures = 0;
   std::optional<model::EngineExit> last_exit;
   std::optional<Bytes> resident;  // memory that the engine's processes use now
+  // What they use of each device's memory now, as far as it is known; of "cpu" without mapped
+  // files, which the system can drop. Part of the devices' `used`.
+  std::map<std::string, Bytes> device_memory;
   std::vector<std::string> warnings;
 };
 BOOST_DESCRIBE_STRUCT(InstanceReport, (),
                       (instance, generation, member, state, reason, progress, port, pid, attempt,
-                       failures, last_exit, resident, warnings))
+                       failures, last_exit, resident, device_memory, warnings))
 
 // Sent every few seconds, and at once when something changed.
 struct WorkerReport {

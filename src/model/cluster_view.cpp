@@ -1,6 +1,25 @@
 #include "model/cluster_view.h"
 
+#include <algorithm>
+
 namespace berth::model {
+
+Bytes free_memory(const Device& device, std::span<const InstanceUse> instances) {
+  if (!device.measured) return {};
+  Bytes unclaimed = device.memory - device.reserved;
+  Bytes unused = device.memory - device.used - device.reserved;
+  for (const auto& instance : instances) {
+    unclaimed -= instance.claim;
+    unused -= instance.claim - instance.used;
+  }
+  return std::min(unclaimed, unused);
+}
+
+Bytes DeviceView::claimed() const {
+  Bytes sum;
+  for (const auto& instance : instances) sum += instance.claim;
+  return sum;
+}
 
 const DeviceView* WorkerView::find_device(std::string_view id) const {
   for (const auto& view : devices) {
@@ -9,25 +28,39 @@ const DeviceView* WorkerView::find_device(std::string_view id) const {
   return nullptr;
 }
 
+Bytes WorkerView::used(const InstanceKey& instance, const std::string& device) const {
+  const auto uses = used_by.find(instance);
+  if (uses == used_by.end()) return {};
+  const auto found = uses->second.find(device);
+  return found == uses->second.end() ? Bytes{} : found->second;
+}
+
 void ClusterView::add(WorkerView worker) {
   auto name = worker.name;
   workers_.insert_or_assign(std::move(name), std::move(worker));
 }
 
-void ClusterView::take(std::string_view worker, const std::vector<DeviceClaim>& claims) {
+void ClusterView::take(std::string_view worker, const std::vector<DeviceClaim>& claims,
+                       const std::optional<InstanceKey>& instance) {
   const auto found = workers_.find(worker);
   if (found == workers_.end()) return;
   for (const auto& claim : claims) {
+    const auto* device = found->second.find_device(claim.device);
+    const bool shared = device != nullptr && device->device.unified;
+    const Bytes used = instance ? found->second.used(*instance, claim.device) : Bytes{};
     for (auto& view : found->second.devices) {
-      if (view.device.id == claim.device) view.claimed += claim.total();
+      const bool host = shared && view.device.kind == DeviceKind::cpu;
+      if (view.device.id != claim.device && !host) continue;
+      view.instances.push_back({.claim = claim.total(), .used = used});
     }
   }
 }
 
-void ClusterView::apply(const std::string& model, const Placement& placement) {
-  take(placement.worker, placement.claim.devices);
+void ClusterView::apply(const std::string& model, const Placement& placement,
+                        const std::optional<InstanceKey>& instance) {
+  take(placement.worker, placement.claim.devices, instance);
   for (const auto& subordinate : placement.subordinates) {
-    take(subordinate.worker, subordinate.devices);
+    take(subordinate.worker, subordinate.devices, instance);
   }
   if (const auto found = workers_.find(placement.worker); found != workers_.end()) {
     ++found->second.instances[model];

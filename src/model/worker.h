@@ -12,12 +12,14 @@
 
 namespace berth::model {
 
-enum class DeviceKind { cpu, cuda, rocm, vulkan, metal, cann, musa, sycl };
-BOOST_DESCRIBE_ENUM(DeviceKind, cpu, cuda, rocm, vulkan, metal, cann, musa, sycl)
+// By what an engine is built for: dtk is Hygon's, corex Iluvatar's, mlu Cambricon's.
+enum class DeviceKind { cpu, cuda, rocm, vulkan, metal, cann, musa, sycl, dtk, corex, mlu };
+BOOST_DESCRIBE_ENUM(DeviceKind, cpu, cuda, rocm, vulkan, metal, cann, musa, sycl, dtk, corex, mlu)
 
-// A GPU or NPU, or the CPU of a worker with its memory.
+// A GPU or NPU, or the CPU of a worker with its memory. What its vendor's tool does not tell, or
+// tells wrongly, is empty.
 struct Device {
-  std::string id;  // "cpu", "cuda:0"
+  std::string id;  // "cpu", "cuda:0"; "cuda:0.1", a MIG instance of cuda:0
   DeviceKind kind = DeviceKind::cpu;
   std::string name;  // "NVIDIA H100 80GB HBM3"
   std::uint32_t index = 0;
@@ -25,8 +27,22 @@ struct Device {
   Bytes used;            // by anyone, when last looked at
   Bytes reserved;        // kept free for the system
   bool unified = false;  // shares the CPU's memory
+  bool measured = true;  // `used` is known; where it is not, nothing new is placed here
+  std::string uuid;      // by which an engine can be told to use it, such as "GPU-…" or "MIG-…"
+  std::string address;   // on the PCI bus, "0000:1b:00.0"
+  std::string part_of;   // the id of the GPU that it is a MIG instance of
+  std::string network_address;               // of an NPU's own network port
+  std::string driver;                        // "550.54.15"
+  std::string runtime;                       // the newest that the driver supports: of CUDA, "12.4"
+  std::string capability;                    // what it can compute: of CUDA, "9.0"
+  std::optional<std::uint32_t> utilisation;  // per cent
+  std::optional<std::int32_t> temperature;   // degrees Celsius
+  std::optional<double> power;               // watts
 };
-BOOST_DESCRIBE_STRUCT(Device, (), (id, kind, name, index, memory, used, reserved, unified))
+BOOST_DESCRIBE_STRUCT(Device, (),
+                      (id, kind, name, index, memory, used, reserved, unified, measured, uuid,
+                       address, part_of, network_address, driver, runtime, capability, utilisation,
+                       temperature, power))
 
 struct SystemFacts {
   std::string os;    // "linux"

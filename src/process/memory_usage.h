@@ -6,6 +6,7 @@
 #include "base/result.h"
 
 #include <sys/types.h>
+#include <vector>
 
 namespace berth::process {
 
@@ -21,6 +22,9 @@ Result<MemoryUsage> memory_usage(pid_t pid);
 // `root` and all its descendants. Anonymous pages are added up; of mapped files and shared memory
 // the largest figure counts, since the processes of one engine map the same ones.
 Result<MemoryUsage> memory_usage_of_tree(pid_t root);
+
+// `root` and all its descendants that are there now, `root` first.
+std::vector<pid_t> pids_of_tree(pid_t root);
 
 // Resident set size of one process.
 Result<Bytes> resident_bytes(pid_t pid);

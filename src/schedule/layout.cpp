@@ -263,8 +263,10 @@ class StageRun {
       const Devices devices(devices_.begin(),
                             devices_.begin() + static_cast<std::ptrdiff_t>(count));
       const auto kind = devices.front()->device.kind;
-      if (std::any_of(devices.begin(), devices.end(),
-                      [&](const auto* view) { return view->device.kind != kind; })) {
+      // CUDA gives one process no more than one MIG instance.
+      if (std::any_of(devices.begin(), devices.end(), [&](const auto* view) {
+            return view->device.kind != kind || !view->device.part_of.empty();
+          })) {
         break;
       }
       const auto parts = wish_.split.empty() ? free_parts(devices) : wish_.split;

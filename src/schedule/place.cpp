@@ -29,9 +29,9 @@ bool any_layer_fits_when_empty(const PlacementRequest& request, const Option& op
     auto& devices = copies.emplace_back();
     for (const auto* view : pack.devices) {
       devices.push_back(*view);
-      devices.back().claimed = {};
-      devices.back().ours = {};
+      devices.back().instances.clear();
       devices.back().device.used = {};
+      devices.back().device.measured = true;
     }
     for (std::size_t i = 0; i < devices.size(); ++i) pack.devices[i] = &devices[i];
   }

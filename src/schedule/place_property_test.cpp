@@ -24,8 +24,7 @@ rc::Gen<model::WorkerView> any_worker(const std::string& name) {
     for (auto& device : view.devices) {
       device.device.reserved = gibibytes(3);
       device.device.used = gibibytes(12);
-      device.claimed = gibibytes(12);
-      device.ours = std::min(device.claimed, device.device.used);
+      device.instances = {{.claim = gibibytes(12), .used = gibibytes(6)}};
       device.device.unified = device.device.kind != model::DeviceKind::cpu &&
                               *rc::gen::weightedElement<bool>({{5, false}, {1, true}});
     }

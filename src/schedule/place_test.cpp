@@ -111,7 +111,7 @@ TEST(Place, UsesTheCpuAloneOnRequestAndWarns) {
 
 TEST(Place, WaitsWhereDevicesAreMerelyFull) {
   auto full = worker("box1", 32_GiB, {24_GiB});
-  full.devices[1].claimed = 24_GiB;
+  full.devices[1].instances = {{.claim = 24_GiB}};
   const auto text = why(asked(), cluster({full}));
   EXPECT_THAT(text, HasSubstr("cuda:0 has 0 B"));
   EXPECT_THAT(text, HasSubstr("cpu_offload: only"));

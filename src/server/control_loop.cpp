@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "server/observations.h"
 #include "server/reconcile.h"
+#include "server/worker_view.h"
 #include "store/typed.h"
 #include "store/watch.h"
 
@@ -14,32 +15,6 @@ namespace {
 
 constexpr std::chrono::seconds kSweep{5};  // looks around even if nothing woke it
 constexpr std::chrono::seconds kRetry{1};  // after a pass that failed
-
-model::WorkerView view_of(const model::Worker& worker, const WorkerRegistry& registry) {
-  model::WorkerView view{.name = worker.name,
-                         .state = worker.state,
-                         .reason = worker.reason,
-                         .system = worker.system,
-                         .labels = worker.labels,
-                         .devices = {},
-                         .packs = worker.packs,
-                         .instances = {}};
-  const auto latest = registry.find(worker.name);
-  const auto& devices =
-      latest && !latest->report.devices.empty() ? latest->report.devices : worker.devices;
-  if (latest && !latest->report.packs.empty()) view.packs = latest->report.packs;
-  Bytes resident;
-  if (latest) {
-    for (const auto& instance : latest->report.instances) {
-      if (instance.resident) resident += *instance.resident;
-    }
-  }
-  for (const auto& device : devices) {
-    const Bytes ours = device.kind == model::DeviceKind::cpu ? resident : Bytes{};
-    view.devices.push_back({.device = device, .claimed = {}, .ours = ours});
-  }
-  return view;
-}
 
 // Empty where the worker does not have the pack any more.
 std::string build_of(const std::vector<model::PackStatus>& packs,
@@ -197,7 +172,7 @@ Result<bool> ControlLoop::run_once() {
   state.instances = std::move(instances.items);
   state.assignments = std::move(assignments.items);
   for (const auto& worker : workers.items) {
-    state.view.add(view_of(worker.value, workers_));
+    state.view.add(worker_view(worker.value, workers_));
     if (const auto latest = workers_.find(worker.name)) {
       auto& progress = state.progress[worker.name];
       progress.revision = latest->report.revision;

@@ -1,6 +1,7 @@
 #include "server/reconcile.h"
 
 #include "schedule/place.h"
+#include "server/worker_view.h"
 
 #include <algorithm>
 #include <iterator>
@@ -244,11 +245,11 @@ class Pass {
     });
   }
 
-  // Memory belongs to an instance until its worker says that it is gone.
   void claim_placed() {
     for (const auto& instance : instances_) {
-      const bool holds = instance.value.placement && instance.value.state != InstanceState::failed;
-      if (holds) view_.apply(instance.value.model, *instance.value.placement);
+      if (!holds_claims(instance.value)) continue;
+      view_.apply(instance.value.model, *instance.value.placement,
+                  model::InstanceKey{instance.name, instance.value.generation});
     }
   }
 

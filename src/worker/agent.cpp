@@ -4,8 +4,9 @@
 #include "base/ids.h"
 #include "net/local_address.h"
 #include "net/server.h"
-#include "process/memory_usage.h"
 #include "process/process_table.h"
+#include "worker/devices/device_watch.h"
+#include "worker/devices/registry.h"
 #include "worker/fetching.h"
 #include "worker/follower.h"
 #include "worker/identity.h"
@@ -50,7 +51,7 @@ class Agent {
         install_pool_(install_pool),
         changed_(std::move(changed)),
         facts_(read_system_facts()),
-        gpus_(detect_gpus()),
+        devices_(std::make_shared<DeviceWatch>(facts_, detect_gpus(), devices::builtin_vendors())),
         follower_(context, membership, pool,
                   {.describe = [this] { return enlist(); },
                    .on_enlisted = [this](const cluster::Registered& server,
@@ -183,21 +184,15 @@ class Agent {
         .address = address(),
         .system = facts_,
         .labels = {{"os", facts_.os}, {"arch", facts_.arch}, {"worker-name", identity_.name}}};
-    worker.devices = devices();
+    worker.devices = devices_->devices();
     worker.packs = packs_.list();
     worker.warnings = warnings();
     return worker;
   }
 
-  [[nodiscard]] std::vector<model::Device> devices() const {
-    auto all = to_devices(gpus_);
-    all.insert(all.begin(), read_cpu_device(facts_));
-    return all;
-  }
-
   [[nodiscard]] std::vector<std::string> warnings() const {
     auto all = packs_.warnings();
-    for (auto& warning : gpu_warnings(gpus_, packs_.list())) all.push_back(std::move(warning));
+    for (auto& warning : devices_->warnings(packs_.list())) all.push_back(std::move(warning));
     return all;
   }
 
@@ -345,26 +340,18 @@ class Agent {
                        [](const auto& entry) { return !entry.second->is_settled(); });
   }
 
-  // What the engines' processes take now.
+  // What the engines' processes take now, and what is left of the devices.
   net::Task<> measure() {
     std::map<std::string, pid_t> engines;
     for (const auto& [name, member] : members_) {
       if (const auto pid = member->engine()) engines[name] = *pid;
     }
-    if (engines.empty()) co_return;
-    auto sizes = co_await net::offload(pool_, [engines] {
-      std::map<std::string, Bytes> result;
-      for (const auto& [name, pid] : engines) {
-        if (const auto usage = process::memory_usage_of_tree(pid)) {
-          result[name] = usage->resident();
-        }
-      }
-      return result;
-    });
-    if (!sizes) co_return;
-    for (const auto& [name, size] : *sizes) {
+    auto uses = co_await net::offload(
+        pool_, [watch = devices_, engines] { return watch->measure(engines); });
+    if (!uses) co_return;
+    for (auto& [name, use] : *uses) {
       if (const auto member = members_.find(name); member != members_.end()) {
-        member->second->set_resident(size);
+        member->second->set_use(std::move(use));
       }
     }
   }
@@ -380,7 +367,7 @@ class Agent {
     cluster::WorkerReport report{
         .worker = identity_.name, .sequence = ++sequence_, .revision = revision_};
     for (const auto& [name, member] : members_) report.instances.push_back(member->report());
-    report.devices = devices();
+    report.devices = devices_->devices();
     report.packs = packs_.list();
     report.warnings = warnings();
     report.address = address();
@@ -400,7 +387,7 @@ class Agent {
   std::shared_ptr<net::WakeUp> changed_;
   std::vector<std::shared_ptr<net::WakeUp>> ending_;
   model::SystemFacts facts_;
-  std::vector<DetectedGpu> gpus_;
+  std::shared_ptr<DeviceWatch> devices_;
   process::PortLeases ports_;
   Follower follower_;
   MemberContext member_context_;

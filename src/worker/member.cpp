@@ -98,8 +98,13 @@ cluster::InstanceReport Member::report() const {
                                  .attempt = note_.attempt,
                                  .failures = note_.failures,
                                  .last_exit = last_exit_,
-                                 .resident = engine_ ? resident_ : std::nullopt,
+                                 .resident = std::nullopt,
+                                 .device_memory = {},
                                  .warnings = {}};
+  if (engine_ && use_) {
+    report.resident = use_->resident;
+    report.device_memory = use_->device_memory;
+  }
   if (state_ == InstanceState::installing) {
     for (const auto& status : context_.packs.list()) {
       if (status.pack.name != assignment_.placement.pack) continue;
@@ -287,7 +292,7 @@ void Member::disown() {
   shim_watch_.reset();
   shim_.reset();
   engine_.reset();
-  resident_.reset();
+  use_.reset();
 }
 
 net::Task<> Member::until(Condition condition) {

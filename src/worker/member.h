@@ -9,6 +9,7 @@
 #include "net/wake_up.h"
 #include "process/shim.h"
 #include "worker/attempt.h"
+#include "worker/devices/device_watch.h"
 #include "worker/member_folder.h"
 #include "worker/shim_watch.h"
 
@@ -49,7 +50,7 @@ class Member {
   [[nodiscard]] const std::string& pack() const { return note_.pack; }
   // The engine's process, while it runs.
   [[nodiscard]] std::optional<pid_t> engine() const { return engine_; }
-  void set_resident(Bytes resident) { resident_ = resident; }
+  void set_use(EngineUse use) { use_ = std::move(use); }
 
  private:
   using Condition = bool (Member::*)() const;
@@ -99,7 +100,7 @@ class Member {
   model::InstanceState state_ = model::InstanceState::scheduled;
   std::string reason_;
   std::optional<model::EngineExit> last_exit_;
-  std::optional<Bytes> resident_;
+  std::optional<EngineUse> use_;
   std::shared_ptr<ModelFiles::Ticket> files_;  // where the model's are on a hub
   std::optional<process::ShimHandle> shim_;
   std::optional<pid_t> engine_;

@@ -81,6 +81,9 @@ constexpr std::array kVendors = {
     Vendor{"0x1002", "AMD", model::DeviceKind::rocm},
     Vendor{"0x19e5", "Huawei Ascend", model::DeviceKind::cann},
     Vendor{"0x1ed5", "Moore Threads", model::DeviceKind::musa},
+    Vendor{"0x1d94", "Hygon", model::DeviceKind::dtk},
+    Vendor{"0x1e3e", "Iluvatar", model::DeviceKind::corex},
+    Vendor{"0xcabc", "Cambricon", model::DeviceKind::mlu},
 };
 
 // PCI classes: 0x03 display controller, 0x12 processing accelerator.
@@ -148,7 +151,9 @@ std::vector<model::Device> to_devices(const std::vector<DetectedGpu>& gpus) {
     devices.push_back({.id = fmt::format("{}:{}", enum_name(gpu.kind), index),
                        .kind = gpu.kind,
                        .name = gpu.vendor + " " + gpu.address,
-                       .index = index});
+                       .index = index,
+                       .measured = false,
+                       .address = gpu.address});
   }
   return devices;
 }

@@ -25,8 +25,9 @@ struct DetectedGpu {
 // (/sys/bus/pci/devices).
 std::vector<DetectedGpu> detect_gpus(const std::string& pci_folder = "/sys/bus/pci/devices");
 
-// The same as devices, numbered within each kind. Without memory, since that is not known: nothing
-// is placed on them, but placement sees that they are there and left unused.
+// The same as devices, numbered within each kind, for those that no vendor's tool tells of. Without
+// memory, since that is not known: nothing is placed on them, but placement sees that they are
+// there and left unused.
 std::vector<model::Device> to_devices(const std::vector<DetectedGpu>& gpus);
 
 // A sentence for each kind of GPU that none of the `packs` can use, with what mends it.

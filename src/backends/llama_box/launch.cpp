@@ -102,23 +102,33 @@ const model::Device* find_device(const model::Worker& worker, std::string_view i
   return nullptr;
 }
 
+// A MIG instance has no index that CUDA would take, and beside one the GPUs' own may not be NVML's.
+std::string visible_name(const model::Worker& worker, const model::Device& device) {
+  const bool cut = std::any_of(worker.devices.begin(), worker.devices.end(), [&](const auto& one) {
+    return one.kind == device.kind && !one.part_of.empty();
+  });
+  return cut && !device.uuid.empty() ? device.uuid : std::to_string(device.index);
+}
+
 // The placement's devices, in its order, and no other ones.
 std::vector<model::EnvironmentVariable> device_variables(const LaunchContext& context) {
   std::vector<model::EnvironmentVariable> variables;
   for (const auto& row : kVisible) {
-    std::vector<std::uint32_t> indices;
+    std::vector<std::string> chosen;
     for (const auto& claim : context.placement.claim.devices) {
       const auto* device = find_device(context.worker, claim.device);
-      if (device != nullptr && device->kind == row.kind) indices.push_back(device->index);
+      if (device != nullptr && device->kind == row.kind) {
+        chosen.push_back(visible_name(context.worker, *device));
+      }
     }
     const bool present =
         std::any_of(context.worker.devices.begin(), context.worker.devices.end(),
                     [&](const model::Device& device) { return device.kind == row.kind; });
     if (!present) continue;
     variables.push_back({.name = std::string(row.variable),
-                         .value = indices.empty()
+                         .value = chosen.empty()
                                       ? std::string(row.none)
-                                      : fmt::format("{}{}", row.prefix, fmt::join(indices, ",")),
+                                      : fmt::format("{}{}", row.prefix, fmt::join(chosen, ",")),
                          .owner = model::Owner::berth});
     if (row.kind == DeviceKind::cuda) {
       variables.push_back(

@@ -33,24 +33,30 @@ Result<MemoryUsage> memory_usage(pid_t pid) {
                      .shared = field(*text, "\nRssShmem:")};
 }
 
-Result<MemoryUsage> memory_usage_of_tree(pid_t root) {
-  BERTH_TRY(MemoryUsage total, memory_usage(root));
+std::vector<pid_t> pids_of_tree(pid_t root) {
   std::unordered_multimap<pid_t, pid_t> children;
   for (const auto& process : platform::all_processes()) {
     children.emplace(process.parent, process.pid);
   }
-  std::vector<pid_t> open{root};
-  while (!open.empty()) {
-    const auto [begin, end] = children.equal_range(open.back());
-    open.pop_back();
+  std::vector<pid_t> tree{root};
+  for (std::size_t next = 0; next < tree.size(); ++next) {
+    const auto [begin, end] = children.equal_range(tree[next]);
     for (auto child = begin; child != end; ++child) {
-      open.push_back(child->second);
-      const auto usage = memory_usage(child->second);
-      if (!usage) continue;  // ended since
-      total.anonymous += usage->anonymous;
-      total.file = std::max(total.file, usage->file);
-      total.shared = std::max(total.shared, usage->shared);
+      // The list is no picture of one moment: a pid that came back must not lead round in a circle.
+      if (std::ranges::find(tree, child->second) == tree.end()) tree.push_back(child->second);
     }
+  }
+  return tree;
+}
+
+Result<MemoryUsage> memory_usage_of_tree(pid_t root) {
+  BERTH_TRY(MemoryUsage total, memory_usage(root));
+  for (const pid_t pid : pids_of_tree(root)) {
+    const auto usage = memory_usage(pid);
+    if (pid == root || !usage) continue;  // ended since
+    total.anonymous += usage->anonymous;
+    total.file = std::max(total.file, usage->file);
+    total.shared = std::max(total.shared, usage->shared);
   }
   return total;
 }

@@ -1,0 +1,34 @@
+#include "server/worker_view.h"
+
+namespace berth::server {
+
+model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry& registry) {
+  model::WorkerView view{.name = worker.name,
+                         .state = worker.state,
+                         .reason = worker.reason,
+                         .system = worker.system,
+                         .labels = worker.labels,
+                         .devices = {},
+                         .packs = worker.packs,
+                         .instances = {},
+                         .used_by = {}};
+  const auto latest = registry.find(worker.name);
+  const auto& devices =
+      latest && !latest->report.devices.empty() ? latest->report.devices : worker.devices;
+  if (latest && !latest->report.packs.empty()) view.packs = latest->report.packs;
+  if (latest) {
+    for (const auto& instance : latest->report.instances) {
+      auto& uses = view.used_by[{instance.instance, instance.generation}];
+      for (const auto& [device, used] : instance.device_memory) uses[device] += used;
+    }
+  }
+  view.devices.reserve(devices.size());
+  for (const auto& device : devices) view.devices.push_back({.device = device, .instances = {}});
+  return view;
+}
+
+bool holds_claims(const model::Instance& instance) {
+  return instance.placement && instance.state != model::InstanceState::failed;
+}
+
+}  // namespace berth::server

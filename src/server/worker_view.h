@@ -1,0 +1,16 @@
+// A worker as placement sees it, from its document and what it said last.
+#pragma once
+
+#include "model/cluster_view.h"
+#include "model/instance.h"
+#include "server/worker_registry.h"
+
+namespace berth::server {
+
+// With what is used, by anyone and by our instances; without claims.
+model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry& registry);
+
+// Memory belongs to an instance from its placement until its worker says that it is gone.
+bool holds_claims(const model::Instance& instance);
+
+}  // namespace berth::server
