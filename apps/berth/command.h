@@ -46,6 +46,7 @@ void add_inspect(CLI::App& app, const CommonOptions& common, Command& command);
 void add_deploy(CLI::App& app, const CommonOptions& common, Command& command);
 void add_run(CLI::App& app, const CommonOptions& common, Command& command);
 void add_lists(CLI::App& app, const CommonOptions& common, Command& command);    // ps, models …
+void add_devices(CLI::App& app, const CommonOptions& common, Command& command);
 void add_changes(CLI::App& app, const CommonOptions& common, Command& command);  // scale, stop, rm
 void add_deployment_files(CLI::App& app, const CommonOptions& common, Command& command);
 void add_edit(CLI::App& app, const CommonOptions& common, Command& command);

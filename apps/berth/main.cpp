@@ -74,6 +74,7 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_edit(app, common, command);
   add_changes(app, common, command);
   add_lists(app, common, command);
+  add_devices(app, common, command);
   add_logs(app, common, command);
   add_engines(app, common, command);
   add_files(app, common, command);

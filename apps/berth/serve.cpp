@@ -11,6 +11,7 @@
 #include "server/admin_api.h"
 #include "server/certificate_watch.h"
 #include "server/cluster_api.h"
+#include "server/device_figures.h"
 #include "server/file_figures.h"
 #include "server/files_api.h"
 #include "server/first_contact.h"
@@ -185,6 +186,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   gateway.add_figures([&workers] { return server::file_figures(workers); });
   gateway.add_figures(
       [&members, &identity = *identity] { return server::certificate_figures(identity, members); });
+  gateway.add_figures([&workers] { return server::device_figures(workers); });
 
   net::Router router;
   gateway.add_routes(router);

@@ -1,6 +1,7 @@
 #include "server/admin_api.h"
 
 #include "base/schema.h"
+#include "server/device_views.h"
 #include "server/views.h"
 #include "store/typed.h"
 
@@ -29,6 +30,20 @@ Result<std::vector<model::Worker>> all_workers(ServerContext& context) {
 Result<net::Response> list_workers(ServerContext& context, const ApiRequest&) {
   BERTH_TRY(const auto workers, all_workers(context));
   return net::json_response(200, {{"items", to_json(workers)}});
+}
+
+Result<net::Response> list_devices(ServerContext& context, const ApiRequest&) {
+  BERTH_TRY(const auto workers, all_workers(context));
+  BERTH_TRY(const auto stored,
+            store::list_as<model::Instance>(context.store, model::kInstanceKind));
+  std::vector<model::Instance> instances;
+  instances.reserve(stored.items.size());
+  for (const auto& item : stored.items) instances.push_back(item.value);
+  json::array items;
+  for (const auto& one : device_statuses(workers, instances, context.workers)) {
+    items.push_back(device_view(one));
+  }
+  return net::json_response(200, {{"items", items}});
 }
 
 Result<net::Response> list_engines(ServerContext& context, const ApiRequest&) {
@@ -251,6 +266,10 @@ void add_admin_routes(net::Router& router, ServerContext& context) {
       {.summary = "All workers with their devices",
        .tag = "workers",
        .response = list_of(net::body<model::Worker>())});
+  add("GET", "/api/v1/devices", list_devices,
+      {.summary = "The devices of all workers: what is claimed, used by others, and free",
+       .tag = "workers",
+       .response = list_of(device_view_schema)});
   add("GET", "/api/v1/engines", list_engines,
       {.summary = "The engine packs of each worker",
        .tag = "engines",

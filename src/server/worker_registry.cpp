@@ -42,6 +42,13 @@ std::optional<cluster::InstanceReport> WorkerRegistry::find_instance(
   return std::nullopt;
 }
 
+std::map<std::string, cluster::WorkerReport> WorkerRegistry::reports() const {
+  const std::scoped_lock lock(mutex_);
+  std::map<std::string, cluster::WorkerReport> reports;
+  for (const auto& [worker, latest] : latest_) reports[worker] = latest.report;
+  return reports;
+}
+
 std::map<std::string, std::vector<model::FilesStatus>> WorkerRegistry::files() const {
   const std::scoped_lock lock(mutex_);
   std::map<std::string, std::vector<model::FilesStatus>> files;

@@ -31,6 +31,7 @@ class WorkerRegistry {
   };
   // Of all that have spoken, by name.
   [[nodiscard]] std::map<std::string, std::vector<model::FilesStatus>> files() const;
+  [[nodiscard]] std::map<std::string, cluster::WorkerReport> reports() const;
   [[nodiscard]] std::optional<Latest> find(const std::string& worker) const;
   // How long the worker has been silent; nullopt where it never spoke to this server.
   [[nodiscard]] std::optional<Duration> silence(const std::string& worker) const;

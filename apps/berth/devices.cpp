@@ -1,0 +1,118 @@
+// berth devices: the memory of each device as a bar: claims, what others use, and what is free.
+#include "api_client.h"
+#include "api_views.h"
+#include "command.h"
+#include "model/worker.h"
+#include "terminal.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace berth::app {
+namespace {
+
+constexpr std::size_t kBarWidth = 48;
+
+struct ClaimView {
+  std::string instance;
+  std::string model;
+  Bytes claim;
+  Bytes used;
+};
+BOOST_DESCRIBE_STRUCT(ClaimView, (), (instance, model, claim, used))
+
+struct FiguresView {
+  std::string worker;
+  Bytes claimed;
+  Bytes others;
+  Bytes free;
+  std::vector<ClaimView> claims;
+};
+BOOST_DESCRIBE_STRUCT(FiguresView, (), (worker, claimed, others, free, claims))
+
+struct Part {
+  Bytes size;
+  char mark;
+  Style style;
+};
+
+// As many marks as the part is of the whole, at least one where it is something.
+std::string bar(const std::vector<Part>& parts, Bytes whole, bool colour) {
+  std::string text;
+  std::size_t left = kBarWidth;
+  for (const auto& part : parts) {
+    const double share =
+        static_cast<double>(part.size.count) / static_cast<double>(whole.count) * kBarWidth;
+    auto count = std::min(static_cast<std::size_t>(std::lround(share)), left);
+    if (count == 0 && part.size.count != 0 && left != 0) count = 1;
+    left -= count;
+    text += styled(std::string(count, part.mark), part.style, colour);
+  }
+  return text + std::string(left, ' ');
+}
+
+std::string state_of(const model::Device& device) {
+  std::string text;
+  if (device.utilisation) text += fmt::format("  {} % busy", *device.utilisation);
+  if (device.temperature) text += fmt::format("  {} °C", *device.temperature);
+  if (device.power) text += fmt::format("  {:.0f} W", *device.power);
+  if (device.unified) text += "  shares the CPU's memory";
+  return text;
+}
+
+void print_device(const model::Device& device, const FiguresView& figures, bool colour) {
+  fmt::print("{} {}  {}{}\n", printable(figures.worker), printable(device.id),
+             printable(device.name), state_of(device));
+  if (device.memory.count == 0) {
+    fmt::print("  its memory is not known, so nothing is placed on it; see: berth workers\n");
+  } else if (!device.measured) {
+    fmt::print("  {}, what is used of it is not known, so nothing new is placed on it\n",
+               device.memory);
+  } else {
+    const std::vector<Part> parts{{figures.claimed, '#', Style::good},
+                                  {figures.others, 'o', Style::busy},
+                                  {figures.free, '.', Style::faint}};
+    fmt::print("  [{}] claims {}, others {}, free {} of {}\n", bar(parts, device.memory, colour),
+               figures.claimed, figures.others, figures.free, device.memory);
+  }
+  for (const auto& claim : figures.claims) {
+    fmt::print("    {}  claims {}, uses {}\n", printable(claim.instance), claim.claim, claim.used);
+  }
+}
+
+Result<void> print_devices(const json::value& answer) {
+  BERTH_TRY(const auto devices, read_items<model::Device>(answer));
+  BERTH_TRY(const auto figures, read_items<FiguresView>(answer));
+  if (devices.empty()) {
+    fmt::print("No worker has joined.\n");
+    return {};
+  }
+  const bool colour = has_colour(1);
+  for (std::size_t i = 0; i < devices.size(); ++i) print_device(devices[i], figures[i], colour);
+  fmt::print("# claims of instances  o used by others  . free for a new claim\n");
+  return {};
+}
+
+}  // namespace
+
+void add_devices(CLI::App& app, const CommonOptions& common, Command& command) {
+  auto* devices =
+      app.add_subcommand("devices", "Show the memory of each device: claims, used by others, free");
+  devices->footer("Example: berth devices --json");
+  devices->callback([&common, &command] {
+    command = [&common] {
+      const auto result = [&]() -> Result<void> {
+        BERTH_TRY(const auto client, ApiClient::connect(common));
+        BERTH_TRY(const auto answer, client.get("/api/v1/devices"));
+        if (!common.json) return print_devices(answer);
+        print_json(answer);
+        return {};
+      }();
+      return result ? kDone : report(result.error());
+    };
+  });
+}
+
+}  // namespace berth::app
