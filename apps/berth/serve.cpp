@@ -1,5 +1,6 @@
 // berth serve: the server with its gateway, and the worker of this machine.
 #include "backends/backend.h"
+#include "backends/environment.h"
 #include "base/data_folder.h"
 #include "base/files.h"
 #include "base/ids.h"
@@ -52,6 +53,7 @@ struct ServeFlags {
   bool no_worker = false;
   bool leave_engines = false;
   std::optional<std::string> log_level;
+  std::vector<std::string> allow_env;
 };
 
 bool is_loopback(std::string_view host) {
@@ -80,6 +82,9 @@ Result<ServeSettings> read_settings(const DataFolder& data, const ServeFlags& fl
         parse_enum<server::LogLevel>(*flags.log_level).value_or(settings.log_level);
   }
   settings.insecure_http = settings.insecure_http || flags.insecure_http;
+  settings.allow_env.insert(settings.allow_env.end(), flags.allow_env.begin(),
+                            flags.allow_env.end());
+  BERTH_CHECK(backends::check_allowed(backends::builtin_backends(), settings.allow_env));
   settings.worker = settings.worker && !flags.no_worker;
   settings.leave_engines = settings.leave_engines || flags.leave_engines;
   if (settings.threads == 0) {
@@ -105,6 +110,7 @@ server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSet
     options.argv.emplace_back("--download-limit");
     options.argv.push_back(std::to_string(settings.download_limit->count));
   }
+  for (const auto& name : settings.allow_env) options.argv.push_back("--allow-env=" + name);
   return options;
 }
 
@@ -180,6 +186,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
                                 .members = members,
                                 .door = door,
                                 .caller = caller,
+                                .allowed_env = settings.allow_env,
                                 .ending = ending.get_token()};
   gateway::Gateway gateway(*store, backends, access, real_clock(),
                            {.always_by_proxy = settings.engines_by_proxy, .peer_of = peer_of});
@@ -261,6 +268,9 @@ void add_serve(CLI::App& app, const CommonOptions& common, Command& command) {
                   "Allow plain HTTP on an address that others can reach");
   serve->add_flag("--no-worker", flags->no_worker, "Do not use this machine's devices");
   serve->add_flag("--leave-engines", flags->leave_engines, "Engines go on when the server ends");
+  serve->add_option("--allow-env", flags->allow_env,
+                    "A variable that deployments may set although it could run other code, such "
+                    "as LD_PRELOAD; may be repeated");
   serve->add_option("--log-level", flags->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   serve->callback(

@@ -17,13 +17,25 @@ std::string variable_of(std::string_view field) {
   return name;
 }
 
+// A value as the field wants it: those of a list stand between commas.
+json::value read_value(std::string_view field, const std::string& text) {
+  if (field != "allow_env") return text::scalar_to_json(text);
+  json::array list;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    if (end > begin) list.emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return list;
+}
+
 // Lays what the environment says over the document of the file.
 void add_environment(json::object& document) {
   for (const auto& field : server::kServeFields) {
     const std::string name = variable_of(field.name);
     const char* value = std::getenv(name.c_str());
     if (value == nullptr || *value == '\0') continue;
-    document[field.name] = text::scalar_to_json(value);
+    document[field.name] = read_value(field.name, value);
   }
 }
 

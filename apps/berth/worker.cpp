@@ -1,4 +1,5 @@
 // berth worker: this machine's agent.
+#include "backends/environment.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "command.h"
@@ -9,6 +10,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace berth::app {
 namespace {
@@ -24,6 +27,7 @@ struct WorkerFlags {
   std::string name;
   std::string log_level = "info";
   std::string download_limit;
+  std::vector<std::string> allow_env;
 };
 
 constexpr std::uint16_t kWorkerPort = 8444;
@@ -52,6 +56,7 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
     if (!flags.download_limit.empty()) {
       BERTH_TRY(limit, parse_bytes(flags.download_limit));
     }
+    BERTH_CHECK(backends::check_allowed(backends::builtin_backends(), flags.allow_env));
     block_signals();
     // A server that dies takes its worker along, and leaves the engines to the next one.
     if (flags.parent != 0) process::signal_at_end_of_parent(SIGHUP, flags.parent);
@@ -68,7 +73,8 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
                               .version = BERTH_VERSION,
                               .shim_program = program.parent_path() / "berth-shim",
                               .program = program,
-                              .download_limit = limit});
+                              .download_limit = limit,
+                              .allowed_env = flags.allow_env});
   }();
   return result ? kDone : report(result.error());
 }
@@ -94,6 +100,9 @@ void add_worker(CLI::App& app, const CommonOptions& common, Command& command) {
   worker->add_option("--name", flags->name, "The worker's name (the host's)");
   worker->add_option("--download-limit", flags->download_limit,
                      "Bytes a second of all downloads, such as 50MiB (no limit)");
+  worker->add_option("--allow-env", flags->allow_env,
+                     "A variable that deployments may set although it could run other code, such "
+                     "as LD_PRELOAD; may be repeated");
   worker->add_option("--log-level", flags->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   worker->callback(

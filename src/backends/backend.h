@@ -50,15 +50,17 @@ struct Parameter {
 
 // What happens to a variable that the user sets and Berth also knows.
 enum class VariableRule {
-  forced,   // Berth's alone; refused at deployment
-  preset,   // Berth's value, unless the user gives one
-  removed,  // never reaches the engine; refused at deployment
+  forced,      // Berth's alone; refused at deployment
+  overridden,  // Berth's alone; accepted with a warning, and not in force
+  preset,      // Berth's value, unless the user gives one
+  removed,     // never reaches the engine; refused at deployment
+  guarded,     // could run other code; refused unless the operator allows it
 };
 struct Variable {
   std::string_view name;  // a '*' at its end stands for any rest
   VariableRule rule = VariableRule::forced;
   std::string_view why = "";    // half a sentence: "the flag does the same"
-  std::string_view value = "";  // of a preset
+  std::string_view value = "";  // that the engine gets, where it is always the same
 };
 
 // A request's own fault that an engine answers with status 500.
@@ -173,7 +175,9 @@ struct LaunchContext {
   std::uint32_t member = 0;
   std::string folder;  // the instance's own, for files of the plan
   std::string engine_key;
-  std::vector<std::uint16_t> ports;  // leased for this member
+  std::vector<std::uint16_t> ports;                    // leased for this member
+  std::map<std::string, std::string> system_env = {};  // of the worker itself
+  std::vector<std::string> allowed_env = {};  // guarded variables that the worker's operator allows
 };
 
 class Backend {

@@ -188,25 +188,6 @@ TEST(UnsupportedFlags, NamesWhatAPackDoesNotHave) {
   EXPECT_THAT(unsupported_flags(pack, *parsed), ElementsAre("--top-k"));
 }
 
-TEST(BuildEnvironment, SaysWhoSetWhat) {
-  std::vector<std::string> notes;
-  const auto env = build_environment(
-      llama_box().descriptor(), {{"OMP_WAIT_POLICY", "active"}, {"LD_PRELOAD", "x"}, {"A", "b"}},
-      {{.name = "HOME", .value = "/i", .owner = model::Owner::berth}}, notes);
-  const auto value = [&](std::string_view name) {
-    const auto found = std::find_if(env.begin(), env.end(),
-                                    [&](const auto& variable) { return variable.name == name; });
-    return found == env.end() ? "(none)"
-                              : fmt::format("{} by {}", found->value, enum_name(found->owner));
-  };
-  EXPECT_EQ(value("OMP_WAIT_POLICY"), "active by user");
-  EXPECT_EQ(value("A"), "b by user");
-  EXPECT_EQ(value("HOME"), "/i by berth");
-  EXPECT_EQ(value("LANG"), "C.UTF-8 by system");
-  EXPECT_EQ(value("LD_PRELOAD"), "(none)");
-  EXPECT_THAT(notes, ElementsAre(HasSubstr("asked LD_PRELOAD; not in force")));
-}
-
 TEST(ParameterReference, ListsEveryFlagAndVariable) {
   const auto& descriptor = llama_box().descriptor();
   const auto text = parameter_reference(descriptor);

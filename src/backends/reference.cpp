@@ -62,10 +62,14 @@ std::string_view effect(VariableRule rule) {
   switch (rule) {
     case VariableRule::forced:
       return "set by Berth; refused at deployment";
+    case VariableRule::overridden:
+      return "not in force; accepted with a warning";
     case VariableRule::preset:
       return "set by Berth unless you give it";
     case VariableRule::removed:
       return "refused at deployment";
+    case VariableRule::guarded:
+      return "refused unless allowed by the operator (allow_env)";
   }
   return "";
 }

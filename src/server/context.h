@@ -40,7 +40,8 @@ struct ServerContext {
   Memberships& members;
   ClusterDoor& door;
   const WorkerCaller& caller;
-  std::stop_token ending;  // the server ends: what takes long on a pool shall not go on
+  std::vector<std::string> allowed_env = {};  // guarded variables that deployments may set
+  std::stop_token ending = {};  // the server ends: what takes long on a pool shall not go on
 };
 
 // A request as handlers that block see it.

@@ -61,7 +61,7 @@ Result<FoundModel> find_source(model::Deployment& deployment, const ModelEyes& e
 
 Result<model::Model> accept(model::Deployment deployment, const FoundModel& found,
                             const backends::Registry& backends, const Clock& clock,
-                            const ModelEyes& eyes) {
+                            const ModelEyes& eyes, std::span<const std::string> allowed_env) {
   model::Model model{.deployment = std::move(deployment)};
   model.profile = found.profile;
   if (found.worker) model.read_by = found.worker->name;
@@ -80,7 +80,8 @@ Result<model::Model> accept(model::Deployment deployment, const FoundModel& foun
   }
   model.backend = std::string(descriptor.name);
   model.backend_reason = choice.reason;
-  BERTH_TRY(auto checked, backends::check_deployment(*choice.backend, wanted, model.profile));
+  BERTH_TRY(auto checked,
+            backends::check_deployment(*choice.backend, wanted, model.profile, allowed_env));
   model.warnings = std::move(checked.warnings);
   if (found.files) {
     BERTH_TRY(const auto* projector, choice.backend->projector(model.profile, checked.parameters));
@@ -97,16 +98,17 @@ Result<model::Model> accept(model::Deployment deployment, const FoundModel& foun
 
 Result<model::Model> accept_deployment(const model::Deployment& deployment,
                                        const backends::Registry& backends, const Clock& clock,
-                                       const ModelEyes& eyes) {
+                                       const ModelEyes& eyes,
+                                       std::span<const std::string> allowed_env) {
   BERTH_CHECK(model::validate(deployment));
   BERTH_TRY(auto wanted, normalised(deployment));
   BERTH_TRY(const auto found, find_source(wanted, eyes));
-  return accept(std::move(wanted), found, backends, clock, eyes);
+  return accept(std::move(wanted), found, backends, clock, eyes, allowed_env);
 }
 
 Result<model::Model> accept_edit(const model::Model& before, const model::Deployment& deployment,
                                  const backends::Registry& backends, const Clock& clock,
-                                 const ModelEyes& eyes) {
+                                 const ModelEyes& eyes, std::span<const std::string> allowed_env) {
   if (deployment.name != before.deployment.name) {
     return fail(make_error(ErrorCode::invalid_parameter,
                            "name can not be changed; deploy \"{}\" beside it and remove this one",
@@ -128,7 +130,8 @@ Result<model::Model> accept_edit(const model::Model& before, const model::Deploy
   if (!found) {
     BERTH_TRY(found, find_source(wanted, eyes));
   }
-  BERTH_TRY(model::Model after, accept(std::move(wanted), *found, backends, clock, eyes));
+  BERTH_TRY(model::Model after,
+            accept(std::move(wanted), *found, backends, clock, eyes, allowed_env));
   after.created_at = before.created_at;
   after.deleting = before.deleting;
   after.generation = before.generation + 1;

@@ -48,7 +48,8 @@ Result<net::Response> list_models(ServerContext& context, const ApiRequest&) {
 }
 
 Result<Model> accept_new(ServerContext& context, const Deployment& deployment) {
-  return accept_deployment(deployment, context.backends, context.clock, eyes_of(context));
+  return accept_deployment(deployment, context.backends, context.clock, eyes_of(context),
+                           context.allowed_env);
 }
 
 Result<net::Response> create_model(ServerContext& context, const ApiRequest& request) {
@@ -74,7 +75,8 @@ Result<Model> edit(ServerContext& context, const Model& before, const Deployment
     return fail(ErrorCode::conflict, "the model \"{}\" is being removed; try again in a moment",
                 before.deployment.name);
   }
-  return accept_edit(before, deployment, context.backends, context.clock, eyes_of(context));
+  return accept_edit(before, deployment, context.backends, context.clock, eyes_of(context),
+                     context.allowed_env);
 }
 
 Result<net::Response> patch_model(ServerContext& context, const ApiRequest& request) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace berth::server {
 
@@ -25,10 +26,12 @@ struct ServeSettings {
   std::uint32_t threads = 0;  // 0: as many as cores, at most 4
   LogLevel log_level = LogLevel::info;
   std::optional<Bytes> download_limit;  // a second
+  std::vector<std::string> allow_env;
 };
 BOOST_DESCRIBE_STRUCT(ServeSettings, (),
                       (listen, cluster_listen, cluster_advertise, insecure_http, worker,
-                       leave_engines, engines_by_proxy, threads, log_level, download_limit))
+                       leave_engines, engines_by_proxy, threads, log_level, download_limit,
+                       allow_env))
 inline constexpr FieldInfo kServeFields[] = {
     {.name = "listen", .text = "address and port of the API, the gateway and the page"},
     {.name = "cluster_listen",
@@ -46,6 +49,9 @@ inline constexpr FieldInfo kServeFields[] = {
     {.name = "download_limit",
      .text = "what the local worker may download in a second, such as 50MiB; no limit where absent",
      .unit = "bytes"},
+    {.name = "allow_env",
+     .text = "variables that deployments may set although they could run other code: LD_PRELOAD, "
+             "PYTHON*; none where absent"},
 };
 constexpr std::span<const FieldInfo> field_table(const ServeSettings*) { return kServeFields; }
 

@@ -70,7 +70,9 @@ class Agent {
                         .shim_program = identity_.shim,
                         .cluster_tag = identity_.tag,
                         .facts = [this] { return describe(); },
-                        .on_change = [this] { changed_->wake(); }},
+                        .on_change = [this] { changed_->wake(); },
+                        .system_env = current_environment(),
+                        .allowed_env = options.allowed_env},
         proxy_(
             std::make_shared<ProxyKeeper>(ProxyContext{.data = options.data,
                                                        .ports = ports_,

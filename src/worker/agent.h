@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace berth::worker {
 
@@ -22,9 +23,10 @@ struct AgentOptions {
   net::Endpoint listen{"127.0.0.1", 0};  // for the server; port 0: any
   std::string advertise;  // "host" or "host:port" that the server is told; empty: found out
   std::string version;
-  std::filesystem::path shim_program;   // berth-shim as it was installed
-  std::filesystem::path program;        // berth, for its proxy
-  std::optional<Bytes> download_limit;  // a second, of all downloads together
+  std::filesystem::path shim_program;         // berth-shim as it was installed
+  std::filesystem::path program;              // berth, for its proxy
+  std::optional<Bytes> download_limit;        // a second, of all downloads together
+  std::vector<std::string> allowed_env = {};  // guarded variables that engines may be given
 };
 
 // Runs until SIGINT, SIGTERM or SIGHUP (which leaves the engines running), all of which must be

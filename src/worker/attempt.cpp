@@ -79,7 +79,9 @@ Result<model::LaunchPlan> make_plan(const MemberContext& context,
                              .member = assignment.member,
                              .folder = folder.path().string(),
                              .engine_key = assignment.engine_key,
-                             .ports = {note.port}}));
+                             .ports = {note.port},
+                             .system_env = context.system_env,
+                             .allowed_env = context.allowed_env}));
   if (const auto timeout = assignment.deployment.readiness_timeout) {
     plan.readiness_deadline = std::chrono::seconds(*timeout);
   }

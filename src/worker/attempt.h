@@ -15,7 +15,9 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 namespace berth::worker {
 
@@ -30,9 +32,11 @@ struct MemberContext {
   net::ThreadPool& install_pool;  // installations, which take minutes
   const Clock& clock;
   std::filesystem::path shim_program;
-  std::string cluster_tag;               // marks our processes
-  std::function<model::Worker()> facts;  // this worker, for launch plans
-  std::function<void()> on_change;       // a report is due
+  std::string cluster_tag;                             // marks our processes
+  std::function<model::Worker()> facts;                // this worker, for launch plans
+  std::function<void()> on_change;                     // a report is due
+  std::map<std::string, std::string> system_env = {};  // this process's own
+  std::vector<std::string> allowed_env = {};  // guarded variables that engines may be given
 };
 
 struct Attempt {

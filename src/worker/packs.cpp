@@ -1,25 +1,13 @@
 #include "worker/packs.h"
 
 #include "engines/finder.h"
+#include "worker/system_facts.h"
 
 #include <algorithm>
 #include <cstdlib>
 
-#include <unistd.h>
-
 namespace berth::worker {
 namespace {
-
-std::map<std::string, std::string> current_environment() {
-  std::map<std::string, std::string> variables;
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    const auto equals = text.find('=');
-    if (equals == std::string_view::npos) continue;
-    variables.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return variables;
-}
 
 std::string search_path() {
   const char* path = std::getenv("PATH");

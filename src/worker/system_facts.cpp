@@ -180,4 +180,15 @@ std::vector<std::string> gpu_warnings(const std::vector<DetectedGpu>& gpus,
   return warnings;
 }
 
+std::map<std::string, std::string> current_environment() {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const auto equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return variables;
+}
+
 }  // namespace berth::worker

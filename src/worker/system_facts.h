@@ -3,12 +3,16 @@
 
 #include "model/worker.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
 namespace berth::worker {
 
 model::SystemFacts read_system_facts();
+
+// The variables of this process.
+std::map<std::string, std::string> current_environment();
 
 // The CPU with the machine's memory and what is used of it now.
 model::Device read_cpu_device(const model::SystemFacts& facts);

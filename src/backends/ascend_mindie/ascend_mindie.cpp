@@ -48,7 +48,7 @@ BackendDescriptor make_descriptor() {
                       .text = "Main memory for caches that were swapped out, in GiB.",
                       .default_value = "5",
                       .minimum = 0}},
-      .variables = {},
+      .variables = variables(),
   };
 }
 

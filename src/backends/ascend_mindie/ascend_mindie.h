@@ -19,4 +19,7 @@ class AscendMindie final : public UnstartedBackend {
   [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
 };
 
+// The table of its environment.
+std::vector<Variable> variables();
+
 }  // namespace berth::backends::ascend_mindie

@@ -1,3 +1,4 @@
+#include "backends/environment.h"
 #include "backends/llama_box/flags.h"
 #include "backends/llama_box/llama_box.h"
 
@@ -5,7 +6,8 @@ namespace berth::backends::llama_box {
 namespace {
 
 constexpr std::string_view kPlaced = "it follows from the placement";
-constexpr std::string_view kLoads = "it would load other code into the engine";
+constexpr std::string_view kLoads = "it can load other code into the engine";
+constexpr std::string_view kFlag = "give the flag as a parameter instead";
 
 // llama-server (server-common.cpp, oaicompat_content_load_media) throws these as errors of its own.
 constexpr EngineRefusal kRefusals[] = {
@@ -19,30 +21,19 @@ constexpr EngineRefusal kRefusals[] = {
 
 std::vector<Variable> variables() {
   using enum VariableRule;
-  return {
+  return with_common_variables(with_device_variables({
       {.name = "LLAMA_API_KEY", .rule = forced, .why = "each engine gets a random key"},
-      {.name = "LLAMA_ARG_*", .rule = removed, .why = "give the flag as a parameter instead"},
+      {.name = "LLAMA_ARG_*", .rule = removed, .why = kFlag},
+      {.name = "LLAMA_LOG_*", .rule = removed, .why = kFlag},
+      {.name = "LLAMA_SERVER_*", .rule = removed, .why = "it is for llama.cpp's own router"},
+      {.name = "LLAMA_APP_CMD", .rule = removed, .why = "it is for llama.cpp's own router"},
       {.name = "MTMD_BACKEND_DEVICE", .rule = removed, .why = kPlaced},
-      {.name = "CUDA_VISIBLE_DEVICES", .rule = forced, .why = kPlaced},
-      {.name = "CUDA_DEVICE_ORDER", .rule = forced, .why = kPlaced},
-      {.name = "HIP_VISIBLE_DEVICES", .rule = forced, .why = kPlaced},
-      {.name = "ROCR_VISIBLE_DEVICES", .rule = forced, .why = kPlaced},
-      {.name = "GGML_VK_VISIBLE_DEVICES", .rule = forced, .why = kPlaced},
-      {.name = "ASCEND_RT_VISIBLE_DEVICES", .rule = forced, .why = kPlaced},
-      {.name = "MUSA_VISIBLE_DEVICES", .rule = forced, .why = kPlaced},
-      {.name = "ONEAPI_DEVICE_SELECTOR", .rule = forced, .why = kPlaced},
-      {.name = "GGML_BACKEND_PATH", .rule = removed, .why = kLoads},
-      {.name = "LD_*", .rule = removed, .why = kLoads},
-      {.name = "DYLD_*", .rule = removed, .why = kLoads},
-      {.name = "PYTHON*", .rule = removed, .why = kLoads},
-      {.name = "BERTH_*", .rule = forced, .why = "Berth finds its processes by them"},
-      {.name = "PATH", .rule = forced, .why = "Berth starts the engine by its own path"},
-      {.name = "HOME", .rule = forced, .why = "the engine's home is the instance's folder"},
+      {.name = "GGML_BACKEND_PATH", .rule = guarded, .why = kLoads},
       {.name = "OMP_WAIT_POLICY",
        .rule = preset,
        .why = "idle threads must not burn cores that others need",
        .value = "passive"},
-  };
+  }));
 }
 
 BackendDescriptor make_descriptor() {

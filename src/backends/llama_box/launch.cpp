@@ -1,4 +1,5 @@
 #include "backends/check.h"
+#include "backends/environment.h"
 #include "backends/llama_box/llama_box.h"
 #include "backends/llama_box/projector.h"
 #include "backends/values.h"
@@ -312,12 +313,11 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   plan.argv = std::move(arguments.argv);
 
   auto forced = device_variables(context);
-  forced.push_back({.name = "HOME", .value = context.folder, .owner = model::Owner::berth});
   forced.push_back({.name = "LLAMA_API_KEY",
                     .value = context.engine_key,
                     .owner = model::Owner::berth,
                     .secret = true});
-  plan.env = build_environment(descriptor(), context.deployment.env, forced, plan.notes);
+  BERTH_TRY(plan.env, build_environment(descriptor(), context, forced, plan.notes));
   for (const auto& warning : parameters.warnings) plan.notes.push_back(warning);
   plan.working_directory = context.folder;
   plan.ports = {port};

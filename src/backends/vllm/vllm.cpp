@@ -98,7 +98,7 @@ BackendDescriptor make_descriptor() {
                       .text = "Compute without captured graphs: less memory, slower."},
                      {.flag = "--hf-overrides",
                       .text = "Changes of the model's config.json, as JSON."}},
-      .variables = {},
+      .variables = variables(),
   };
 }
 

@@ -30,6 +30,9 @@ class Vllm final : public UnstartedBackend {
                                             const model::Claim& claim, Bytes usable) const override;
 };
 
+// The table of its environment.
+std::vector<Variable> variables();
+
 // What the claim depends on, from the flags. `devices` are the ranks; "cpu" has defaults of its
 // own.
 estimate::VllmOptions options_of(const model::ModelProfile& profile,

@@ -1,5 +1,6 @@
 #include "backends/vox_box/vox_box.h"
 
+#include "backends/environment.h"
 #include "estimate/classes.h"
 
 #include <algorithm>
@@ -23,7 +24,12 @@ BackendDescriptor make_descriptor() {
       .categories = {Category::speech_to_text, Category::text_to_speech},
       .startable = false,
       .parameters = {},
-      .variables = {},
+      .variables = with_common_variables(with_pytorch_variables(with_device_variables({
+          {.name = "HF_HUB_DISABLE_TELEMETRY",
+           .rule = VariableRule::preset,
+           .why = "the engine tells nobody of itself",
+           .value = "1"},
+      }))),
   };
 }
 
