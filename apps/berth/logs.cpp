@@ -1,4 +1,4 @@
-// berth logs: what an engine wrote.
+// berth logs: what an engine wrote, or a worker.
 #include "api_client.h"
 #include "api_views.h"
 #include "command.h"
@@ -14,6 +14,8 @@ namespace {
 
 struct LogFlags {
   std::string instance;
+  std::string worker;
+  std::string since;
   bool follow = false;
   bool previous = false;
   std::optional<std::uint32_t> tail;
@@ -38,14 +40,15 @@ Result<std::string> find_instance(const ApiClient& client, const std::string& na
               fmt::join(of_model, ", "));
 }
 
-std::string log_target(const std::string& instance, const LogFlags& flags) {
+// `path` is the API's, such as "/api/v1/workers/box1/logs".
+std::string log_target(const std::string& path, const LogFlags& flags) {
   net::Query query;
   if (flags.tail) query.add("tail", std::to_string(*flags.tail));
   if (flags.attempt) query.add("attempt", std::to_string(*flags.attempt));
   if (flags.previous) query.add("previous", "true");
+  if (!flags.since.empty()) query.add("since", flags.since);
   if (flags.follow) query.add("follow", "true");
-  return fmt::format("/api/v1/instances/{}/logs{}{}", net::percent_encode(instance),
-                     query.empty() ? "" : "?", query.to_string());
+  return fmt::format("{}{}{}", path, query.empty() ? "" : "?", query.to_string());
 }
 
 bool print_piece(std::string_view piece) {
@@ -54,23 +57,39 @@ bool print_piece(std::string_view piece) {
 }
 
 Result<void> print_log(const CommonOptions& common, const LogFlags& flags) {
+  if (flags.worker.empty() && flags.instance.empty()) {
+    return fail(ErrorCode::invalid_parameter,
+                "name an instance, a model that has only one, or a worker by --worker");
+  }
   BERTH_TRY(const auto client, ApiClient::connect(common));
+  if (!flags.worker.empty()) {
+    const auto path = fmt::format("/api/v1/workers/{}/logs", net::percent_encode(flags.worker));
+    return client.stream(log_target(path, flags), "", print_piece);
+  }
   BERTH_TRY(const auto instance, find_instance(client, flags.instance));
-  return client.stream(log_target(instance, flags), "", print_piece);
+  const auto path = fmt::format("/api/v1/instances/{}/logs", net::percent_encode(instance));
+  return client.stream(log_target(path, flags), "", print_piece);
 }
 
 }  // namespace
 
 void add_logs(CLI::App& app, const CommonOptions& common, Command& command) {
-  auto* logs = app.add_subcommand("logs", "Print what an engine wrote");
+  auto* logs = app.add_subcommand("logs", "Print what an engine or a worker wrote");
   auto flags = std::make_shared<LogFlags>();
-  logs->add_option("INSTANCE", flags->instance, "The instance, or a model that has only one")
-      ->required();
-  logs->add_flag("-f,--follow", flags->follow, "Go on as more is written");
+  auto* instance =
+      logs->add_option("INSTANCE", flags->instance, "The instance, or a model that has only one");
+  auto* worker = logs->add_option("--worker", flags->worker, "Of the worker of this name itself")
+                     ->excludes(instance);
+  logs->add_flag("-f,--follow", flags->follow, "Go on as more is written, also by later attempts");
   logs->add_option("--tail", flags->tail, "Only the last lines, so many");
+  logs->add_option("--since", flags->since,
+                   "Only what was written from then on: 10m, 1h30m, 2026-11-22T10:15:30Z");
   auto* previous =
-      logs->add_flag("--previous", flags->previous, "Of the attempt before the last one");
-  logs->add_option("--attempt", flags->attempt, "Of this attempt")->excludes(previous);
+      logs->add_flag("--previous", flags->previous, "Of the attempt before the last one")
+          ->excludes(worker);
+  logs->add_option("--attempt", flags->attempt, "Of this attempt")
+      ->excludes(previous)
+      ->excludes(worker);
   logs->footer("Example: berth logs -f --tail 20 chat");
   logs->callback([&common, &command, flags] {
     command = [&common, flags] {

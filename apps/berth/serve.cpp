@@ -110,6 +110,7 @@ server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSet
     options.argv.emplace_back("--download-limit");
     options.argv.push_back(std::to_string(settings.download_limit->count));
   }
+  options.argv.push_back(fmt::format("--keep-logs={}", settings.keep_logs));
   for (const auto& name : settings.allow_env) options.argv.push_back("--allow-env=" + name);
   return options;
 }

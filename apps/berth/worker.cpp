@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include <spdlog/spdlog.h>
+
 namespace berth::app {
 namespace {
 
@@ -27,6 +29,7 @@ struct WorkerFlags {
   std::string name;
   std::string log_level = "info";
   std::string download_limit;
+  std::uint32_t keep_logs = 10;
   std::vector<std::string> allow_env;
 };
 
@@ -61,6 +64,11 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
     // A server that dies takes its worker along, and leaves the engines to the next one.
     if (flags.parent != 0) process::signal_at_end_of_parent(SIGHUP, flags.parent);
     start_logging("worker", flags.log_level);
+    std::error_code ignored;  // keep_log tells
+    std::filesystem::create_directories(data.logs(), ignored);
+    if (const auto kept = keep_log(data.logs() / "worker.log"); !kept) {
+      spdlog::warn("{}", kept.error().to_string());
+    }
     const auto program = std::filesystem::read_symlink("/proc/self/exe");
     return worker::run_agent({.data = data,
                               .local = flags.local,
@@ -74,6 +82,7 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
                               .shim_program = program.parent_path() / "berth-shim",
                               .program = program,
                               .download_limit = limit,
+                              .kept_logs = flags.keep_logs,
                               .allowed_env = flags.allow_env});
   }();
   return result ? kDone : report(result.error());
@@ -100,6 +109,10 @@ void add_worker(CLI::App& app, const CommonOptions& common, Command& command) {
   worker->add_option("--name", flags->name, "The worker's name (the host's)");
   worker->add_option("--download-limit", flags->download_limit,
                      "Bytes a second of all downloads, such as 50MiB (no limit)");
+  worker
+      ->add_option("--keep-logs", flags->keep_logs,
+                   "How many logs of an instance are kept, one for each start of its engine (10)")
+      ->check(CLI::Range(1, 1000));
   worker->add_option("--allow-env", flags->allow_env,
                      "A variable that deployments may set although it could run other code, such "
                      "as LD_PRELOAD; may be repeated");

@@ -1,4 +1,7 @@
 // LogFile: where the engine's output goes. Bounded on disk, and never in the engine's way.
+//
+// Beside PATH stands PATH.times: "MILLISECONDS OFFSET" lines, at most one a second, each with the
+// time since the epoch and how long the log was before what came then.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +25,7 @@ class LogFile {
  private:
   void open();
   void rotate();
+  void note_time();
 
   const std::string path_;
   const std::string old_path_;
@@ -29,6 +33,9 @@ class LogFile {
   int fd_ = -1;
   std::uint64_t size_ = 0;
   std::uint64_t dropped_ = 0;
+  bool is_file_ = false;
+  int times_fd_ = -1;
+  std::int64_t noted_at_ = 0;  // milliseconds since the epoch
 };
 
 }  // namespace berth::shim

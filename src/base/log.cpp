@@ -9,6 +9,7 @@
 #include <string>
 
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -39,6 +40,10 @@ class RedactingFormatter final : public spdlog::formatter {
   std::string pattern_;
   spdlog::pattern_formatter inner_;
 };
+
+constexpr const char* kPattern = "%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v";
+constexpr std::size_t kFileLimit = 4 << 20;
+constexpr std::size_t kOldFiles = 2;
 
 constexpr std::chrono::minutes kRepeatAfter{10};
 constexpr std::size_t kTextsRemembered = 32;
@@ -77,10 +82,22 @@ void log_error_sparingly(std::string_view text) {
 void start_logging(std::string_view component, std::string_view level) {
   auto logger = std::make_shared<spdlog::logger>(std::string(component),
                                                  std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_formatter(std::make_unique<RedactingFormatter>("%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v"));
+  logger->set_formatter(std::make_unique<RedactingFormatter>(kPattern));
   logger->set_level(spdlog::level::from_str(std::string(level)));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+Result<void> keep_log(const std::filesystem::path& file) {
+  try {
+    auto sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(file.string(), kFileLimit,
+                                                                       kOldFiles);
+    sink->set_formatter(std::make_unique<RedactingFormatter>(kPattern));
+    spdlog::default_logger()->sinks().push_back(std::move(sink));
+  } catch (const spdlog::spdlog_ex& error) {
+    return fail(ErrorCode::io, "keeping a log in {}: {}", file.string(), error.what());
+  }
+  return {};
 }
 
 std::string redact(std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <sstream>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -127,6 +128,33 @@ TEST_F(Shim, KeepsTheLogWithinItsLimitAndItsNewestLines) {
   EXPECT_LE(std::filesystem::file_size(folder_ / "attempt-2.log"), launch.spec.log_limit);
   EXPECT_LE(std::filesystem::file_size(folder_ / "attempt-2.log.1"), launch.spec.log_limit);
   EXPECT_TRUE(content("attempt-2.log").ends_with("200000\nthe end\n"));
+  EXPECT_TRUE(content("attempt-2.log.times").ends_with(" 0\n"));  // of the new file
+}
+
+// "MILLISECONDS OFFSET", once a second at most.
+TEST_F(Shim, NotesBesideTheLogWhenWhatWasWritten) {
+  start("echo one; echo two; until test -e $D/go; do sleep 0.1; done; echo three");
+  ASSERT_TRUE(eventually([&] { return content("attempt-2.log") == "one\ntwo\n"; }));
+  std::istringstream times(content("attempt-2.log.times"));
+  std::int64_t first = 0;
+  std::uint64_t offset = 7;
+  times >> first >> offset;
+  EXPECT_EQ(offset, 0U);
+  const auto begun = state_at(ShimPhase::running).started_at;
+  EXPECT_GE(first, begun.count());
+  std::int64_t none = 0;
+  EXPECT_FALSE(times >> none);
+
+  using std::chrono::system_clock;
+  const auto second = system_clock::time_point(std::chrono::milliseconds(first + 1000));
+  ASSERT_TRUE(eventually([&] { return system_clock::now() > second; }));
+  std::ofstream(folder_ / "go").put('\n');
+  ended_state();
+  std::istringstream all(content("attempt-2.log.times"));
+  std::int64_t later = 0;
+  all >> first >> offset >> later >> offset;
+  EXPECT_GE(later, first + 1000);
+  EXPECT_EQ(offset, 8U);
 }
 
 TEST_F(Shim, DropsAndCountsOutputThatCanNotBeWritten) {

@@ -27,11 +27,12 @@ struct ServeSettings {
   LogLevel log_level = LogLevel::info;
   std::optional<Bytes> download_limit;  // a second
   std::vector<std::string> allow_env;
+  std::uint32_t keep_logs = 10;
 };
 BOOST_DESCRIBE_STRUCT(ServeSettings, (),
                       (listen, cluster_listen, cluster_advertise, insecure_http, worker,
                        leave_engines, engines_by_proxy, threads, log_level, download_limit,
-                       allow_env))
+                       allow_env, keep_logs))
 inline constexpr FieldInfo kServeFields[] = {
     {.name = "listen", .text = "address and port of the API, the gateway and the page"},
     {.name = "cluster_listen",
@@ -52,6 +53,11 @@ inline constexpr FieldInfo kServeFields[] = {
     {.name = "allow_env",
      .text = "variables that deployments may set although they could run other code: LD_PRELOAD, "
              "PYTHON*; none where absent"},
+    {.name = "keep_logs",
+     .text =
+         "how many logs of an instance the local worker keeps, one for each start of its engine",
+     .minimum = 1,
+     .maximum = 1000},
 };
 constexpr std::span<const FieldInfo> field_table(const ServeSettings*) { return kServeFields; }
 

@@ -58,6 +58,16 @@ Result<LogSource> find_log_source(ServerContext& context, const std::string& nam
                    .peer = context.caller.peer_of(worker.value.name)};
 }
 
+Result<LogSource> find_worker_source(ServerContext& context, const std::string& name) {
+  auto worker = store::get_as<model::Worker>(context.store, model::kWorkerKind, name);
+  if (!worker && worker.error().code == ErrorCode::not_found) {
+    return fail(ErrorCode::not_found, "there is no worker named \"{}\"; see berth workers", name);
+  }
+  if (!worker) return fail(std::move(worker).error());
+  BERTH_TRY(auto endpoint, net::parse_endpoint(worker->value.address));
+  return LogSource{.worker = std::move(endpoint), .peer = context.caller.peer_of(name)};
+}
+
 net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
   net::Headers headers;
   headers.set("content-type",
@@ -73,6 +83,21 @@ net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
   if (sent) co_await exchange.finish();
 }
 
+// `path` is the worker's own route; the query is handed on.
+net::Task<> relay_log(net::Exchange& exchange, LogSource source, std::string path, std::string of) {
+  net::ClientRequest request;
+  request.target = fmt::format("{}?{}", path, exchange.request().query.to_string());
+  request.tls = std::move(source.peer);
+  auto& client = net::Client::of(exchange.executor().context());
+  auto upstream = co_await client.send(source.worker, std::move(request), kLogDeadlines);
+  if (!upstream) {
+    auto error = std::move(upstream).error().context("{} can not be asked", of);
+    co_await exchange.respond(net::error_response(error));
+    co_return;
+  }
+  co_await relay(exchange, std::move(*upstream));
+}
+
 net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
   const auto admitted = co_await admit(context, RouteAccess::admin, exchange);
   if (!admitted) co_return;
@@ -82,18 +107,23 @@ net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
     co_await exchange.respond(net::error_response(source.error()));
     co_return;
   }
-  net::ClientRequest request;
-  request.target = fmt::format("/worker/v1/instances/{}/logs?{}", net::percent_encode(name),
-                               exchange.request().query.to_string());
-  request.tls = std::move(source->peer);
-  auto& client = net::Client::of(exchange.executor().context());
-  auto upstream = co_await client.send(source->worker, std::move(request), kLogDeadlines);
-  if (!upstream) {
-    auto error = std::move(upstream).error().context("the worker of {} can not be asked", name);
-    co_await exchange.respond(net::error_response(error));
+  co_await relay_log(exchange, *std::move(source),
+                     fmt::format("/worker/v1/instances/{}/logs", net::percent_encode(name)),
+                     fmt::format("the worker of {}", name));
+}
+
+net::Task<> worker_logs(ServerContext& context, net::Exchange& exchange) {
+  const auto admitted = co_await admit(context, RouteAccess::admin, exchange);
+  if (!admitted) co_return;
+  const std::string name(exchange.param("name"));
+  auto source =
+      co_await net::offload(context.pool, [&] { return find_worker_source(context, name); });
+  if (!source) {
+    co_await exchange.respond(net::error_response(source.error()));
     co_return;
   }
-  co_await relay(exchange, std::move(*upstream));
+  co_await relay_log(exchange, *std::move(source), "/worker/v1/logs",
+                     fmt::format("the worker {}", name));
 }
 
 }  // namespace
@@ -114,6 +144,15 @@ void add_stream_routes(net::Router& router, ServerContext& context) {
               .query = {{"tail", "only so many of the last lines", "integer"},
                         {"attempt", "of this attempt; the last one", "integer"},
                         {"previous", "of the attempt before the last one", "boolean"},
+                        {"since", "only what was written from then on: 10m, or RFC 3339"},
+                        {"follow", "goes on as more is written", "boolean"}},
+              .content_type = "text/plain; charset=utf-8"});
+  router.add("GET", "/api/v1/workers/{name}/logs",
+             [&context](net::Exchange& exchange) { return worker_logs(context, exchange); },
+             {.summary = "What the worker itself wrote",
+              .tag = "workers",
+              .query = {{"tail", "only so many of the last lines", "integer"},
+                        {"since", "only what was written from then on: 10m, or RFC 3339"},
                         {"follow", "goes on as more is written", "boolean"}},
               .content_type = "text/plain; charset=utf-8"});
 }

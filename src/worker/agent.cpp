@@ -72,6 +72,7 @@ class Agent {
                         .facts = [this] { return describe(); },
                         .on_change = [this] { changed_->wake(); },
                         .system_env = current_environment(),
+                        .kept_logs = options.kept_logs,
                         .allowed_env = options.allowed_env},
         proxy_(
             std::make_shared<ProxyKeeper>(ProxyContext{.data = options.data,

@@ -26,6 +26,7 @@ struct AgentOptions {
   std::filesystem::path shim_program;         // berth-shim as it was installed
   std::filesystem::path program;              // berth, for its proxy
   std::optional<Bytes> download_limit;        // a second, of all downloads together
+  std::uint32_t kept_logs = 10;               // of each instance, one an attempt
   std::vector<std::string> allowed_env = {};  // guarded variables that engines may be given
 };
 

@@ -137,7 +137,7 @@ Result<Attempt> start_attempt(const MemberContext& context, const model::Assignm
   note.readiness_deadline = plan.readiness_deadline;
   note.stop_grace = plan.stop_grace;
   BERTH_CHECK(folder.write_note(note));
-  folder.forget_old_logs(note.attempt);
+  folder.forget_old_logs(note.attempt, context.kept_logs);
   BERTH_CHECK(write_file_atomic(folder.log(note.attempt),
                                 log_head(note, plan, to_rfc3339(context.clock.system_now())),
                                 0600));

@@ -36,6 +36,7 @@ struct MemberContext {
   std::function<model::Worker()> facts;                // this worker, for launch plans
   std::function<void()> on_change;                     // a report is due
   std::map<std::string, std::string> system_env = {};  // this process's own
+  std::uint32_t kept_logs = 10;                        // of an instance, one an attempt
   std::vector<std::string> allowed_env = {};  // guarded variables that engines may be given
 };
 

@@ -1,30 +1,19 @@
 #include "worker/log_service.h"
 
-#include "base/files.h"
+#include "base/clock.h"
 #include "worker/listener.h"
-#include "worker/member_folder.h"
+#include "worker/log_trail.h"
+#include "worker/since.h"
 
 #include <charconv>
-#include <filesystem>
+#include <functional>
 #include <optional>
-#include <sys/stat.h>
-
-#include <fcntl.h>
-#include <unistd.h>
+#include <utility>
 
 namespace berth::worker {
 namespace {
 
-constexpr std::size_t kPiece = 64 << 10;
 constexpr std::chrono::milliseconds kFollowPause{250};
-constexpr Bytes kTailLimit = 16_MiB;
-
-struct LogWish {
-  std::optional<std::size_t> tail;
-  std::optional<std::uint32_t> attempt;
-  bool follow = false;
-  bool previous = false;
-};
 
 template <class Number>
 Result<std::optional<Number>> read_number(const net::Query& query, std::string_view name) {
@@ -46,69 +35,41 @@ Result<LogWish> read_wish(const net::Query& query) {
   BERTH_TRY(wish.attempt, read_number<std::uint32_t>(query, "attempt"));
   wish.follow = query.get("follow") == "true";
   wish.previous = query.get("previous") == "true";
+  if (const auto since = query.get("since")) {
+    BERTH_TRY(wish.since, parse_since(*since, real_clock().system_now()));
+  }
   return wish;
 }
 
-// A log that is being written, read from a place on. The file may be replaced when it grew too
-// large; then reading goes on at the start of the new one. Blocks.
-class LogReader {
- public:
-  explicit LogReader(std::filesystem::path path) : path_(std::move(path)) {}
-  ~LogReader() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  LogReader(const LogReader&) = delete;
-  LogReader& operator=(const LogReader&) = delete;
-
-  void skip_to(off_t offset) { offset_ = offset; }
-
-  // The next piece; empty where there is nothing new.
-  Result<std::string> next() {
-    if (fd_ < 0) fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd_ < 0) return std::string();
-    std::string piece(kPiece, '\0');
-    const ssize_t n = ::pread(fd_, piece.data(), piece.size(), offset_);
-    if (n < 0) return fail_errno(errno, "reading {}", path_.string());
-    if (n == 0) {
-      reopen_if_replaced();
-      return std::string();
-    }
-    offset_ += n;
-    piece.resize(static_cast<std::size_t>(n));
-    return piece;
-  }
-
- private:
-  void reopen_if_replaced() {
-    struct stat open_file{};
-    struct stat named_file{};
-    if (::fstat(fd_, &open_file) != 0 || ::stat(path_.c_str(), &named_file) != 0) return;
-    if (open_file.st_ino == named_file.st_ino) return;
-    ::close(fd_);
-    fd_ = -1;
-    offset_ = 0;
-  }
-
-  std::filesystem::path path_;
-  int fd_ = -1;
-  off_t offset_ = 0;
+struct Look {
+  std::string piece;
+  bool over = false;  // nothing comes after it
 };
 
-net::Task<> follow(LogService& service, net::Exchange& exchange, LogReader& reader, bool goes_on) {
-  for (;;) {
-    auto piece = co_await net::offload(service.pool, [&] { return reader.next(); });
-    if (!piece) co_return;
-    if (!piece->empty()) {
-      if (auto sent = co_await exchange.write(*piece); !sent) co_return;
-      continue;
-    }
-    if (!goes_on || exchange.gone()) break;
-    co_await net::sleep_for(kFollowPause);
-  }
-  if (!exchange.gone()) co_await exchange.finish();
+Result<Look> look_at(LogTrail& trail) {
+  Look look{.piece = {}, .over = trail.is_over()};  // asked first, so that the last lines are found
+  BERTH_TRY(look.piece, trail.next());
+  return look;
 }
 
-net::Task<> serve_log(LogService& service, net::Exchange& exchange) {
+net::Task<> send_trail(LogService& service, net::Exchange& exchange, LogTrail& trail, bool follow) {
+  auto sent = co_await exchange.start(200, {{"content-type", "text/plain; charset=utf-8"}});
+  while (sent && !exchange.gone()) {
+    const auto look = co_await net::offload(service.pool, [&] { return look_at(trail); });
+    if (!look) co_return;
+    if (!look->piece.empty()) {
+      sent = co_await exchange.write(look->piece);
+      continue;
+    }
+    if (!follow || look->over) break;
+    co_await net::sleep_for(kFollowPause);
+  }
+  if (sent && !exchange.gone()) co_await exchange.finish();
+}
+
+using OpenTrail = std::function<Result<LogTrail>(const LogWish&)>;
+
+net::Task<> serve_log(LogService& service, net::Exchange& exchange, OpenTrail open) {
   if (auto allowed = check_key(exchange.request(), service.access_key); !allowed) {
     co_await exchange.respond(net::error_response(allowed.error()));
     co_return;
@@ -118,25 +79,27 @@ net::Task<> serve_log(LogService& service, net::Exchange& exchange) {
     co_await exchange.respond(net::error_response(wish.error()));
     co_return;
   }
-  const std::string name(exchange.param("name"));
-  auto path = co_await net::offload(
-      service.pool, [&] { return find_log(service.data, name, wish->attempt, wish->previous); });
-  if (!path) {
-    co_await exchange.respond(net::error_response(path.error()));
+  auto trail = co_await net::offload(service.pool, [&] { return open(*wish); });
+  if (!trail) {
+    co_await exchange.respond(net::error_response(trail.error()));
     co_return;
   }
-  LogReader reader(*path);
-  std::string tail;
-  if (wish->tail) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(*path, error);
-    const Bytes end{error ? 0 : size};
-    if (*wish->tail > 0) tail = read_last_lines(*path, *wish->tail, kTailLimit, end);
-    reader.skip_to(static_cast<off_t>(end.count));
-  }
-  auto sent = co_await exchange.start(200, {{"content-type", "text/plain; charset=utf-8"}});
-  if (sent && !tail.empty()) sent = co_await exchange.write(tail);
-  if (sent) co_await follow(service, exchange, reader, wish->follow);
+  co_await send_trail(service, exchange, *trail, wish->follow);
+}
+
+net::Task<> serve_instance_log(LogService& service, net::Exchange& exchange) {
+  const std::string name(exchange.param("name"));
+  OpenTrail open = [&service, name](const LogWish& wish) {
+    return LogTrail::of_instance(service.data, name, wish);
+  };
+  co_await serve_log(service, exchange, std::move(open));
+}
+
+net::Task<> serve_own_log(LogService& service, net::Exchange& exchange) {
+  OpenTrail open = [&service](const LogWish& wish) {
+    return LogTrail::of_worker(service.data, wish);
+  };
+  co_await serve_log(service, exchange, std::move(open));
 }
 
 }  // namespace
@@ -144,7 +107,9 @@ net::Task<> serve_log(LogService& service, net::Exchange& exchange) {
 void add_log_routes(net::Router& router, LogService& service) {
   router.add("GET", "/health", serve_health);
   router.add("GET", "/worker/v1/instances/{name}/logs",
-             [&service](net::Exchange& exchange) { return serve_log(service, exchange); });
+             [&service](net::Exchange& exchange) { return serve_instance_log(service, exchange); });
+  router.add("GET", "/worker/v1/logs",
+             [&service](net::Exchange& exchange) { return serve_own_log(service, exchange); });
 }
 
 }  // namespace berth::worker

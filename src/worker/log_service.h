@@ -1,4 +1,4 @@
-// The worker's own listener: logs of its instances, for the server.
+// The worker's own listener: logs of its instances and of itself, for the server.
 #pragma once
 
 #include "base/data_folder.h"
@@ -16,7 +16,8 @@ struct LogService {
   std::string access_key;
 };
 
-// GET /worker/v1/instances/{name}/logs?tail=N&follow=true&attempt=N&previous=true, and GET /health.
+// GET /worker/v1/instances/{name}/logs?tail=N&follow=true&attempt=N&previous=true&since=10m,
+// GET /worker/v1/logs?tail=N&follow=true&since=10m, and GET /health.
 void add_log_routes(net::Router& router, LogService& service);
 
 }  // namespace berth::worker

@@ -78,13 +78,16 @@ Result<MemberNote> MemberFolder::read_note() const {
   return from_json<MemberNote>(value, UnknownMembers::ignore);
 }
 
-void MemberFolder::forget_old_logs(std::uint32_t attempt) const {
+void MemberFolder::forget_old_logs(std::uint32_t attempt, std::uint32_t kept) const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path_, error)) {
-    std::string name = entry.path().filename();
-    if (name.ends_with(".log.1")) name.resize(name.size() - 2);
-    const auto number = attempt_of(name);
-    if (number && *number + kLogsKept <= attempt) fs::remove(entry.path(), error);
+    const std::string name = entry.path().filename();
+    std::string_view log = name;
+    for (const std::string_view beside : {".1", ".times"}) {
+      if (log.ends_with(beside)) log.remove_suffix(beside.size());
+    }
+    const auto number = attempt_of(log);
+    if (number && std::uint64_t{*number} + kept <= attempt) fs::remove(entry.path(), error);
   }
 }
 
@@ -105,33 +108,37 @@ std::vector<MemberFolder> find_member_folders(const DataFolder& data) {
   return folders;
 }
 
-Result<fs::path> find_log(const DataFolder& data, const std::string& instance,
-                          std::optional<std::uint32_t> attempt, bool previous) {
+Result<std::vector<AttemptLog>> list_logs(const DataFolder& data, const std::string& instance) {
   const bool is_plain = !instance.empty() && instance.find('/') == std::string::npos &&
                         instance != "." && instance != "..";
   if (!is_plain) return fail(ErrorCode::not_found, "there is no instance \"{}\"", instance);
-  std::vector<std::uint32_t> attempts;
-  fs::path folder;
+  std::vector<AttemptLog> logs;
   for (const auto& path : generations_of(data.instances() / instance)) {
-    folder = path;
-    attempts.clear();
+    logs.clear();
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(path, error)) {
       if (const auto number = attempt_of(entry.path().filename().string())) {
-        attempts.push_back(*number);
+        logs.push_back({*number, entry.path()});
       }
     }
   }
-  std::sort(attempts.begin(), attempts.end());
-  if (attempts.empty() || (previous && attempts.size() < 2)) {
-    return fail(ErrorCode::not_found, "{} has no {}log yet", instance, previous ? "earlier " : "");
+  if (logs.empty()) return fail(ErrorCode::not_found, "{} has no log yet", instance);
+  std::ranges::sort(logs, {}, &AttemptLog::attempt);
+  return logs;
+}
+
+Result<AttemptLog> choose_log(const std::vector<AttemptLog>& logs, const std::string& instance,
+                              std::optional<std::uint32_t> attempt, bool previous) {
+  if (previous && logs.size() < 2) {
+    return fail(ErrorCode::not_found, "{} has no earlier log yet", instance);
   }
-  const std::uint32_t wanted = attempt.value_or(attempts[attempts.size() - (previous ? 2 : 1)]);
-  if (std::find(attempts.begin(), attempts.end(), wanted) == attempts.end()) {
+  if (!attempt) return logs[logs.size() - (previous ? 2 : 1)];
+  const auto found = std::ranges::find(logs, *attempt, &AttemptLog::attempt);
+  if (found == logs.end()) {
     return fail(ErrorCode::not_found, "the log of attempt {} of {} is not there; kept are {} to {}",
-                wanted, instance, attempts.front(), attempts.back());
+                *attempt, instance, logs.front().attempt, logs.back().attempt);
   }
-  return MemberFolder(folder).log(wanted);
+  return *found;
 }
 
 std::string log_head(const MemberNote& note, const model::LaunchPlan& plan,

@@ -50,12 +50,10 @@ class MemberFolder {
   Result<void> create() const;
   Result<void> write_note(const MemberNote& note) const;
   Result<MemberNote> read_note() const;
-  // Removes logs of attempts older than the last kLogsKept.
-  void forget_old_logs(std::uint32_t attempt) const;
+  // Removes logs of attempts older than the last `kept`.
+  void forget_old_logs(std::uint32_t attempt, std::uint32_t kept) const;
   // Removes the folder, and the instance's where nothing else is in it.
   void remove() const;
-
-  static constexpr std::uint32_t kLogsKept = 10;
 
  private:
   std::filesystem::path path_;
@@ -64,9 +62,19 @@ class MemberFolder {
 // Every member's folder that holds a note.
 std::vector<MemberFolder> find_member_folders(const DataFolder& data);
 
-// The log of an instance: of `attempt`, or of its last one. Fails with not_found.
-Result<std::filesystem::path> find_log(const DataFolder& data, const std::string& instance,
-                                       std::optional<std::uint32_t> attempt, bool previous);
+struct AttemptLog {
+  std::uint32_t attempt = 0;
+  std::filesystem::path path;
+};
+
+// The logs that are kept of an instance, the last one at the end. Fails with not_found where there
+// is none.
+Result<std::vector<AttemptLog>> list_logs(const DataFolder& data, const std::string& instance);
+
+// Of those, the one of `attempt`, or of the attempt before the last one, or else of the last one.
+// Fails with not_found.
+Result<AttemptLog> choose_log(const std::vector<AttemptLog>& logs, const std::string& instance,
+                              std::optional<std::uint32_t> attempt, bool previous);
 
 // The head of an attempt's log: what was asked, what is in force, who decided each variable.
 std::string log_head(const MemberNote& note, const model::LaunchPlan& plan, const std::string& now);

@@ -48,25 +48,35 @@ TEST_F(MemberFolderTest, TheLogAskedForIsOfTheNewestGeneration) {
   write_log(old, 7);
   write_log(current, 1);
   write_log(current, 2);
-  EXPECT_EQ(find_log(data_, "chat-x", {}, false).value(), current.log(2));
-  EXPECT_EQ(find_log(data_, "chat-x", {}, true).value(), current.log(1));
-  EXPECT_EQ(find_log(data_, "chat-x", 1, false).value(), current.log(1));
-  EXPECT_EQ(find_log(data_, "chat-x", 7, false).error().code, ErrorCode::not_found);
+  const auto logs = list_logs(data_, "chat-x").value();
+  EXPECT_EQ(logs.size(), 2U);
+  EXPECT_EQ(choose_log(logs, "chat-x", {}, false)->path, current.log(2));
+  EXPECT_EQ(choose_log(logs, "chat-x", {}, true)->path, current.log(1));
+  EXPECT_EQ(choose_log(logs, "chat-x", 1, false)->path, current.log(1));
+  EXPECT_EQ(choose_log(logs, "chat-x", 7, false).error().code, ErrorCode::not_found);
 }
 
 TEST_F(MemberFolderTest, NoNameLeadsOutOfTheFolder) {
   for (const char* name : {"", ".", "..", "../chat", "a/b", "none"}) {
-    EXPECT_FALSE(find_log(data_, name, {}, false)) << name;
+    EXPECT_FALSE(list_logs(data_, name)) << name;
   }
 }
 
 TEST_F(MemberFolderTest, OnlyTheLastLogsAreKept) {
   const MemberFolder folder(data_, "chat-x", 1, 0);
   ASSERT_TRUE(folder.create());
-  for (std::uint32_t attempt = 1; attempt <= 12; ++attempt) write_log(folder, attempt);
-  folder.forget_old_logs(12);
-  EXPECT_FALSE(std::filesystem::exists(folder.log(2)));
-  EXPECT_TRUE(std::filesystem::exists(folder.log(3)));
+  for (std::uint32_t attempt = 1; attempt <= 12; ++attempt) {
+    write_log(folder, attempt);
+    for (const char* beside : {".1", ".times"}) {
+      ASSERT_TRUE(write_file_atomic(folder.log(attempt).string() + beside, "x", 0600));
+    }
+  }
+  folder.forget_old_logs(12, 10);
+  for (const char* beside : {"", ".1", ".times"}) {
+    EXPECT_FALSE(std::filesystem::exists(folder.log(2).string() + beside)) << beside;
+    EXPECT_TRUE(std::filesystem::exists(folder.log(3).string() + beside)) << beside;
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder.path()));
 }
 
 TEST(LogHead, ShowsWhoDecidedEachVariableAndHidesSecrets) {
