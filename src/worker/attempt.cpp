@@ -2,7 +2,9 @@
 
 #include "base/files.h"
 #include "engines/runtime.h"
+#include "process/memory_kills.h"
 #include "process/process_table.h"
+#include "worker/likely_cause.h"
 #include "worker/proxy_keeper.h"
 
 #include <algorithm>
@@ -21,6 +23,7 @@ using process::ShimPhase;
 constexpr std::chrono::seconds kShimPatience{10};
 constexpr std::chrono::milliseconds kShimLook{100};
 constexpr std::size_t kLastLines = 20;
+constexpr std::size_t kSearchedLines = 400;  // for what broke, above the traces that follow it
 
 std::vector<std::string> to_lines(const std::string& text) {
   std::vector<std::string> lines;
@@ -136,6 +139,7 @@ Result<Attempt> start_attempt(const MemberContext& context, const model::Assignm
   note.liveness = plan.liveness;
   note.readiness_deadline = plan.readiness_deadline;
   note.stop_grace = plan.stop_grace;
+  note.memory_kills = process::memory_kills();
   BERTH_CHECK(folder.write_note(note));
   folder.forget_old_logs(note.attempt, context.kept_logs);
   BERTH_CHECK(write_file_atomic(folder.log(note.attempt),
@@ -156,20 +160,28 @@ Result<Attempt> start_attempt(const MemberContext& context, const model::Assignm
 }
 
 model::EngineExit read_exit(const MemberContext& context, const MemberFolder& folder,
-                            std::uint32_t attempt) {
+                            const MemberNote& note) {
   model::EngineExit exit;
   const auto state = process::read_shim_state(folder.shim_state());
-  exit.last_lines = to_lines(read_last_lines(folder.log(attempt), kLastLines));
+  EndFacts facts{.log = to_lines(read_last_lines(folder.log(note.attempt), kSearchedLines)),
+                 .memory_kills = process::memory_kills() > note.memory_kills && note.memory_kills};
+  const auto shown = std::min(facts.log.size(), kLastLines);
+  exit.last_lines.assign(facts.log.end() - static_cast<std::ptrdiff_t>(shown), facts.log.end());
   exit.at = to_rfc3339(context.clock.system_now());
   if (state) {
     exit.exit_code = state->exit_code;
     exit.signal = state->signal;
     if (!state->error.empty()) exit.last_lines.push_back(state->error);
-    if (state->state == ShimPhase::exited) return exit;
+    if (state->state == ShimPhase::exited) {
+      exit.likely_cause = likely_cause(exit, facts);
+      return exit;
+    }
   }
   if (!exit.exit_code && !exit.signal) {
     exit.signal = SIGKILL;  // the kernel takes the engine along
     exit.likely_cause = "its shim was killed";
+  } else {
+    exit.likely_cause = likely_cause(exit, facts);
   }
   const auto swept = process::sweep(context.cluster_tag);  // what the engine had started
   for (const auto& left : swept.left) {

@@ -54,10 +54,10 @@ Result<Attempt> start_attempt(const MemberContext& context, const model::Assignm
                               const MemberFolder& folder, MemberNote note,
                               const model::PackStatus& pack, const model::Worker& worker);
 
-// How the engine of an attempt ended, whose shim has. Ends what the engine left where the shim
-// could not, being killed itself. Blocks.
+// How the engine of an attempt ended, whose shim has, and why, as far as that can be told. Ends
+// what the engine left where the shim could not, being killed itself. Blocks.
 model::EngineExit read_exit(const MemberContext& context, const MemberFolder& folder,
-                            std::uint32_t attempt);
+                            const MemberNote& note);
 
 // Ends what an earlier agent left without a note: nobody could own it. Blocks.
 void sweep_strangers(const DataFolder& data, const std::string& cluster_tag);

@@ -3,16 +3,28 @@
 
 #include "model/instance.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
 namespace berth::worker {
 
-// From the exit status and the last lines of the log: "the port was taken", "out of memory", …;
-// empty where nothing is known.
-std::string likely_cause(const model::EngineExit& exit);
+// What is known of an engine's end beside its exit status.
+struct EndFacts {
+  // The last lines of its log, more than a report shows: what broke may stand above a long trace.
+  std::vector<std::string> log;
+  // The kernel killed processes for want of memory while it ran.
+  bool memory_kills = false;
+};
+
+// From the exit status and what it wrote: "its port was taken", "its device's memory is full", …;
+// empty where nothing is known. A kill by the kernel for want of memory is told from other ones.
+std::string likely_cause(const model::EngineExit& exit, const EndFacts& facts = {});
 
 // One sentence: "the engine ended with code 1 (out of memory): last line".
 std::string describe_exit(const model::EngineExit& exit);
+
+// "SIGKILL"; "signal 42" where it has no name.
+std::string signal_name(int number);
 
 }  // namespace berth::worker

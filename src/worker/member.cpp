@@ -430,12 +430,10 @@ net::Task<> Member::end_engine(bool at_once) {
 // Notes how the engine ended.
 net::Task<> Member::take_exit() {
   disown();
-  auto exit = co_await net::offload(context_.pool, [this, attempt = note_.attempt] {
-    return read_exit(context_, folder_, attempt);
-  });
+  auto exit = co_await net::offload(
+      context_.pool, [this, note = note_] { return read_exit(context_, folder_, note); });
   if (!exit || is_leaving()) co_return;
   if (!ended_cause_.empty()) exit->likely_cause = ended_cause_;
-  if (exit->likely_cause.empty()) exit->likely_cause = likely_cause(*exit);
   last_exit_ = *std::move(exit);
   const auto policy = assignment_.deployment.restart.policy;
   const bool went_well = last_exit_->exit_code == 0 && ended_because_.empty();

@@ -51,6 +51,19 @@ std::string quote(const std::string& argument) {
   return quoted + "'";
 }
 
+// On one line, whatever a user put into it.
+std::string one_line(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r') {
+      line += c == '\n' ? "\\n" : "\\r";
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
 }  // namespace
 
 MemberFolder::MemberFolder(const DataFolder& data, const std::string& instance,
@@ -145,14 +158,15 @@ std::string log_head(const MemberNote& note, const model::LaunchPlan& plan,
                      const std::string& now) {
   std::string head = fmt::format("# {} attempt {} of {} (generation {})\n", now, note.attempt,
                                  note.instance, note.generation);
-  for (const auto& line : plan.notes) head += "# " + line + "\n";
+  for (const auto& line : plan.notes) head += "# " + one_line(line) + "\n";
   head += "# environment:\n";
   for (const auto& variable : plan.env) {
-    head += fmt::format("#   {}={}  ({})\n", variable.name,
-                        variable.secret ? "***" : variable.value, enum_name(variable.owner));
+    head +=
+        fmt::format("#   {}={}  ({})\n", variable.name,
+                    variable.secret ? "***" : one_line(variable.value), enum_name(variable.owner));
   }
   head += "# command:";
-  for (const auto& argument : plan.argv) head += " " + quote(argument);
+  for (const auto& argument : plan.argv) head += " " + quote(one_line(argument));
   return head + "\n";
 }
 

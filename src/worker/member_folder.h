@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,11 @@ struct MemberNote {
   model::LivenessProbe liveness;
   std::chrono::milliseconds readiness_deadline{std::chrono::minutes(10)};
   std::chrono::milliseconds stop_grace{std::chrono::seconds(10)};
+  std::optional<std::uint64_t> memory_kills;  // by the kernel, when the attempt began
 };
 BOOST_DESCRIBE_STRUCT(MemberNote, (),
                       (instance, generation, member, pack, attempt, failures, port, probe, liveness,
-                       readiness_deadline, stop_grace))
+                       readiness_deadline, stop_grace, memory_kills))
 
 // A value; the calls block on the disk.
 class MemberFolder {

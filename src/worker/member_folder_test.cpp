@@ -79,6 +79,15 @@ TEST_F(MemberFolderTest, OnlyTheLastLogsAreKept) {
   EXPECT_TRUE(std::filesystem::exists(folder.path()));
 }
 
+TEST(LogHead, KeepsEachVariableOnItsLine) {
+  model::LaunchPlan plan;
+  plan.argv = {"/bin/engine"};
+  plan.env = {{.name = "A", .value = "1\nAddress already in use", .owner = model::Owner::user}};
+  const auto head = log_head({.instance = "i", .attempt = 1}, plan, "now");
+  EXPECT_NE(head.find("A=1\\nAddress already in use  (user)"), std::string::npos) << head;
+  EXPECT_EQ(head.find("\nAddress"), std::string::npos) << head;
+}
+
 TEST(LogHead, ShowsWhoDecidedEachVariableAndHidesSecrets) {
   model::LaunchPlan plan;
   plan.argv = {"/bin/engine", "--alias", "two words"};

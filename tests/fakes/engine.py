@@ -10,6 +10,7 @@ serves /health, /metrics and /v1/completions, and does what the words in $FAKE_E
   wrong_port         listens on another port than it was told
   closes_output      closes standard output and error, and serves
   exits_at_once      exits with 0 and says nothing
+  last_words         writes $FAKE_LAST_WORDS and exits with 1
   meets_taken_port   the first time, waits until somebody has taken its port ($FAKE_FOLDER/taken)
   hangs              once a request for /hang came, answers nobody any more
 """
@@ -129,6 +130,9 @@ def main() -> None:
     port = int(flag("--port"))
     if "exits_at_once" in WORDS:
         os._exit(0)
+    if "last_words" in WORDS:
+        print(os.environ["FAKE_LAST_WORDS"], flush=True)
+        os._exit(1)
     if "ignores_sigterm" in WORDS:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
