@@ -38,9 +38,14 @@ Result<net::Response> WorkerCaller::ask(const model::Worker& worker, std::string
     request.headers.set("content-type", "application/json");
     request.body = to_text(*body);
   }
-  return net::run_blocking([&](net::IoContext& context) {
+  auto answer = net::run_blocking([&](net::IoContext& context) {
     return ask_until(context, std::move(endpoint), std::move(request), stop);
   });
+  // The proxy is there, the agent behind it is not.
+  if (answer && answer->headers.contains(cluster::kUnreachedHeader)) {
+    return fail(net::error_from_response(answer->status, answer->body));
+  }
+  return answer;
 }
 
 Result<cluster::CachedFiles> WorkerCaller::ask_for_files(const model::Worker& worker) const {

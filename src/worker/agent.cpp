@@ -32,6 +32,11 @@ namespace {
 constexpr std::chrono::seconds kReportEvery{5};
 constexpr std::chrono::milliseconds kReportRetry{100};
 constexpr std::chrono::seconds kEndPatience{25};
+constexpr std::chrono::seconds kProxyPatience{10};
+constexpr std::chrono::milliseconds kProxyLook{50};
+constexpr net::ClientDeadlines kProxyDeadlines{.connect = std::chrono::seconds(2),
+                                               .head = std::chrono::seconds(2),
+                                               .idle = std::chrono::seconds(2)};
 constexpr std::size_t kQueue = 1024;
 
 // The agent's state, on one io_context.
@@ -161,7 +166,24 @@ class Agent {
     auto found =
         co_await net::offload(pool_, [this]() -> Result<net::Endpoint> { return find_address(); });
     if (found) host_ = *std::move(found);
+    co_await wait_for_proxy();
     co_return describe();
+  }
+
+  // A worker that is ready can be asked. One whose proxy does not come enlists all the same, and
+  // says so by the answers that it does not give.
+  net::Task<> wait_for_proxy() {
+    const SteadyTime until = real_clock().steady_now() + kProxyPatience;
+    const bool anywhere = options_.listen.host == "0.0.0.0" || options_.listen.host == "::";
+    while (!leaving_ && real_clock().steady_now() < until) {
+      net::ClientRequest request{.target = "/health"};
+      request.tls = membership_.own_peer();
+      auto answer = co_await net::Client::of(context_).fetch(
+          {anywhere ? "127.0.0.1" : options_.listen.host, proxy_->port()}, std::move(request),
+          kProxyDeadlines);
+      if (answer && answer->status == 200) co_return;
+      co_await net::sleep_for(kProxyLook);
+    }
   }
 
   // What the server is told of it. Blocks.

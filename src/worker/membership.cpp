@@ -243,6 +243,11 @@ Result<Membership::Server> Membership::server() const {
                 .peer = {.tls = tls_, .name = cluster::server_name(cluster_)}};
 }
 
+net::TlsPeer Membership::own_peer() const {
+  const std::scoped_lock lock(mutex_);
+  return {.tls = tls_, .name = cluster::worker_name(cluster_, options_.name)};
+}
+
 Credentials Membership::credentials() const {
   const std::scoped_lock lock(mutex_);
   return {.certificate = certificate_,

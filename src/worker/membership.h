@@ -51,6 +51,8 @@ class Membership {
   // Where the server is now; a local one may come back at another port. Fails with unavailable
   // where none runs.
   [[nodiscard]] Result<Server> server() const;
+  // How this worker's own listener is spoken to.
+  [[nodiscard]] net::TlsPeer own_peer() const;
 
   [[nodiscard]] Credentials credentials() const;
 
