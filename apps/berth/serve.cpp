@@ -144,6 +144,10 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   BERTH_TRY(const net::Endpoint listen, read_listen(settings));
   auto cluster_listen = net::parse_endpoint(settings.cluster_listen, kClusterPort);
   if (!cluster_listen) return fail(std::move(cluster_listen).error().with_field("cluster_listen"));
+  if (!settings.cluster_advertise.empty()) {
+    auto told = net::parse_endpoint(settings.cluster_advertise, kClusterPort);
+    if (!told) return fail(std::move(told).error().with_field("cluster_advertise"));
+  }
   BERTH_CHECK(create_data_folder(data));
   auto lock = FileLock::try_acquire(data.server_lock());
   if (!lock) return fail(server::explain_taken(std::move(lock).error(), data));

@@ -37,6 +37,7 @@ rc::Gen<model::WorkerView> any_worker(const std::string& name) {
 std::vector<model::WorkerView> any_workers() {
   std::vector<model::WorkerView> workers;
   const auto count = *rc::gen::inRange(0, 5);
+  workers.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) workers.push_back(*any_worker(fmt::format("w{}", i)));
   return workers;
 }

@@ -14,13 +14,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A name that can stand in paths, labels and "worker:device".
+constexpr std::size_t kLongestName = 63;
+
+// A name that can stand in paths, certificates, labels and "worker:device".
 std::string plain_name(std::string_view host) {
   std::string name;
   for (const char c : host) {
     const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.';
     name += plain ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : '-';
   }
+  name.erase(0, std::min(name.find_first_not_of('.'), name.size()));
+  name.resize(std::min(name.size(), kLongestName));
   return name.empty() ? "worker" : name;
 }
 
