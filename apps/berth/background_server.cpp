@@ -27,8 +27,20 @@ namespace {
 
 constexpr std::chrono::seconds kStartPatience{30};
 constexpr std::chrono::seconds kStopPatience{60};
+constexpr std::chrono::seconds kReloadPatience{10};
 constexpr std::chrono::milliseconds kLook{100};
 constexpr std::size_t kShownLines = 5;
+
+// Whether the server at `url` accepts an admin's key.
+bool knows(const std::string& url, const std::string& key) {
+  const auto parsed = net::parse_url(url);
+  if (!parsed) return false;
+  net::ClientRequest request;
+  request.target = "/api/v1/server";
+  request.headers.set("authorization", "Bearer " + key);
+  const auto response = net::fetch_blocking(parsed->endpoint, std::move(request));
+  return response && response->status == 200;
+}
 
 bool answers(const std::string& url) {
   const auto parsed = net::parse_url(url);
@@ -165,11 +177,19 @@ Result<server::ServerInfo> stop_server(const DataFolder& data) {
   return *info;
 }
 
-Result<bool> reload_server_keys(const DataFolder& data) {
+Result<bool> reload_server_keys(const DataFolder& data, const std::string& key) {
   const auto info = find_running_server(data);
   if (!info) return false;
   BERTH_TRY(const auto pidfd, open_server(*info));
   BERTH_CHECK(pidfd.send(SIGHUP));
+  const auto until = real_clock().steady_now() + kReloadPatience;
+  while (!knows(info->url, key)) {
+    if (real_clock().steady_now() >= until) {
+      return fail(ErrorCode::timeout, "the server at {} does not take the new key; see its log",
+                  info->url);
+    }
+    std::this_thread::sleep_for(kLook);
+  }
   return true;
 }
 

@@ -17,7 +17,8 @@ Result<server::ServerInfo> start_background_server(const DataFolder& data);
 // the process that server.json names is not Berth, timeout.
 Result<server::ServerInfo> stop_server(const DataFolder& data);
 
-// Makes the folder's server read the admin's key again; false where none runs.
-Result<bool> reload_server_keys(const DataFolder& data);
+// Makes the folder's server read the admin's key again, and waits until it accepts `key`; false
+// where none runs. Fails with timeout.
+Result<bool> reload_server_keys(const DataFolder& data, const std::string& key);
 
 }  // namespace berth::app

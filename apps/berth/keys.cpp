@@ -84,14 +84,14 @@ Result<void> reset_admin(const CommonOptions& common, const KeyFlags&) {
   BERTH_TRY(const DataFolder data, find_data_folder(common.data));
   BERTH_CHECK(create_data_folder(data));
   BERTH_TRY(const std::string key, server::reset_admin_key(data));
-  BERTH_TRY(const bool told, reload_server_keys(data));
+  BERTH_TRY(const bool told, reload_server_keys(data, key));
   if (common.json) {
     print_json({{"name", "admin"}, {"key", key}, {"in_force", told}});
     return {};
   }
   fmt::print("{}\n", key);
   fmt::print(stderr, "berth: the new key is kept in {}; {}\n", data.admin_key().string(),
-             told ? "the server was told" : "it is in force when a server starts");
+             told ? "the server has it" : "it is in force when a server starts");
   return {};
 }
 

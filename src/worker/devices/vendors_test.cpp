@@ -17,7 +17,6 @@
 namespace berth::worker::devices {
 namespace {
 
-using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
