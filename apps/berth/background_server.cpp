@@ -31,22 +31,13 @@ constexpr std::chrono::seconds kReloadPatience{10};
 constexpr std::chrono::milliseconds kLook{100};
 constexpr std::size_t kShownLines = 5;
 
-// Whether the server at `url` accepts an admin's key.
-bool knows(const std::string& url, const std::string& key) {
+// Whether the server at `url` answers a GET with 200.
+bool answers(const std::string& url, const std::string& target, net::Headers headers = {}) {
   const auto parsed = net::parse_url(url);
   if (!parsed) return false;
   net::ClientRequest request;
-  request.target = "/api/v1/server";
-  request.headers.set("authorization", "Bearer " + key);
-  const auto response = net::fetch_blocking(parsed->endpoint, std::move(request));
-  return response && response->status == 200;
-}
-
-bool answers(const std::string& url) {
-  const auto parsed = net::parse_url(url);
-  if (!parsed) return false;
-  net::ClientRequest request;
-  request.target = "/health";
+  request.target = target;
+  request.headers = std::move(headers);
   constexpr std::chrono::seconds kHealthPatience{5};
   const auto response = net::fetch_blocking(
       parsed->endpoint, std::move(request),
@@ -115,7 +106,7 @@ Result<server::ServerInfo> wait_for_server(const DataFolder& data, const process
                                            const std::filesystem::path& log, SteadyTime deadline) {
   for (;;) {
     const bool ended = child.pidfd.wait(kLook);
-    if (auto info = find_running_server(data); info && answers(info->url)) return *info;
+    if (auto info = find_running_server(data); info && answers(info->url, "/health")) return *info;
     if (ended || real_clock().steady_now() >= deadline) {
       return fail(ErrorCode::unavailable, "the server {}; {} ends with:\n{}",
                   ended ? "ended at its start" : "does not answer", log.string(),
@@ -142,7 +133,7 @@ Result<server::ServerInfo> start_background_server(const DataFolder& data) {
   BERTH_CHECK(create_data_folder(data));
   const auto deadline = real_clock().steady_now() + kStartPatience;
   BERTH_TRY(const auto lock, lock_start(data, deadline));
-  if (auto info = find_running_server(data); info && answers(info->url)) return *info;
+  if (auto info = find_running_server(data); info && answers(info->url, "/health")) return *info;
 
   BERTH_CHECK(make_admin_key(data));
   const auto path = data.logs() / "server.log";
@@ -183,7 +174,8 @@ Result<bool> reload_server_keys(const DataFolder& data, const std::string& key) 
   BERTH_TRY(const auto pidfd, open_server(*info));
   BERTH_CHECK(pidfd.send(SIGHUP));
   const auto until = real_clock().steady_now() + kReloadPatience;
-  while (!knows(info->url, key)) {
+  const net::Headers headers{{"authorization", "Bearer " + key}};
+  while (!answers(info->url, "/api/v1/server", headers)) {
     if (real_clock().steady_now() >= until) {
       return fail(ErrorCode::timeout, "the server at {} does not take the new key; see its log",
                   info->url);

@@ -104,16 +104,10 @@ using Many = Result<void> (*)(const CommonOptions&, const ManyFlags&);
 void add_many(CLI::App& app, const CommonOptions& common, Command& command, const char* name,
               const char* text, const char* no_wait, Many action) {
   auto flags = std::make_shared<ManyFlags>();
-  auto* added = app.add_subcommand(name, text);
+  auto* added = add_action(app, common, command, flags, name, text, action);
   added->add_option("MODEL", flags->models, "The models")->required();
   added->add_flag("--no-wait", flags->no_wait, no_wait);
   added->footer(fmt::format("Example: berth {} chat", name));
-  added->callback([&common, &command, flags, action] {
-    command = [&common, flags, action] {
-      const auto result = action(common, *flags);
-      return result ? kDone : report(result.error());
-    };
-  });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/result.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,26 @@ int report(const Error& error);
 // The end of a command that changed something: the server's answer with --json, else the sentence.
 Result<void> finish(const CommonOptions& common, const json::value& answer,
                     const std::string& sentence);
+
+// Adds a subcommand that carries out `action(common, *flags)`; its options are for the caller to
+// add.
+template <class Flags>
+CLI::App* add_action(CLI::App& parent, const CommonOptions& common, Command& command,
+                     const std::shared_ptr<Flags>& flags, const char* name, const char* text,
+                     Result<void> (*action)(const CommonOptions&, const Flags&)) {
+  auto* subcommand = parent.add_subcommand(name, text);
+  subcommand->callback([&common, &command, flags, action] {
+    command = [&common, flags, action] {
+      const auto result = action(common, *flags);
+      return result ? kDone : report(result.error());
+    };
+  });
+  return subcommand;
+}
+
+// What the server answers to a GET of `target`: as JSON with --json, else as `print` has it.
+Result<void> show(const CommonOptions& common, const std::string& target,
+                  Result<void> (*print)(const json::value& answer));
 
 // Each adds its subcommands to `app`; the one that was called puts its work into `command`.
 void add_serve(CLI::App& app, const CommonOptions& common, Command& command);

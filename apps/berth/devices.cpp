@@ -103,13 +103,7 @@ void add_devices(CLI::App& app, const CommonOptions& common, Command& command) {
   devices->footer("Example: berth devices --json");
   devices->callback([&common, &command] {
     command = [&common] {
-      const auto result = [&]() -> Result<void> {
-        BERTH_TRY(const auto client, ApiClient::connect(common));
-        BERTH_TRY(const auto answer, client.get("/api/v1/devices"));
-        if (!common.json) return print_devices(answer);
-        print_json(answer);
-        return {};
-      }();
+      const auto result = show(common, "/api/v1/devices", print_devices);
       return result ? kDone : report(result.error());
     };
   });

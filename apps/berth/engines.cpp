@@ -203,17 +203,11 @@ using Action = Result<void> (*)(const CommonOptions&, const EngineFlags&);
 void add_pack_command(CLI::App& engines, const CommonOptions& common, Command& command,
                       const char* name, const char* text, Action action) {
   auto flags = std::make_shared<EngineFlags>();
-  auto* subcommand = engines.add_subcommand(name, text);
+  auto* subcommand = add_action(engines, common, command, flags, name, text, action);
   subcommand->add_option("PACK", flags->pack, "The engine pack")->required();
   subcommand->add_option("--worker", flags->worker, "Only on this worker");
   subcommand->add_flag("--no-wait", flags->no_wait, "Do not wait until it is done");
   subcommand->footer(fmt::format("Example: berth engines {} xllamacpp", name));
-  subcommand->callback([&common, &command, flags, action] {
-    command = [&common, flags, action] {
-      const auto result = action(common, *flags);
-      return result ? kDone : report(result.error());
-    };
-  });
 }
 
 using PlainAction = Result<void> (*)(const CommonOptions&);

@@ -48,13 +48,7 @@ Result<void> create(const CommonOptions& common, const KeyFlags& flags) {
   return {};
 }
 
-Result<void> list(const CommonOptions& common, const KeyFlags&) {
-  BERTH_TRY(const auto client, ApiClient::connect(common));
-  BERTH_TRY(const auto answer, client.get("/api/v1/keys"));
-  if (common.json) {
-    print_json(answer);
-    return {};
-  }
+Result<void> print_keys(const json::value& answer) {
   BERTH_TRY(const auto keys, read_items<KeyView>(answer));
   const auto now = real_clock().system_now();
   std::vector<KeyRow> rows;
@@ -67,6 +61,10 @@ Result<void> list(const CommonOptions& common, const KeyFlags&) {
   }
   print_table(rows);
   return {};
+}
+
+Result<void> list(const CommonOptions& common, const KeyFlags&) {
+  return show(common, "/api/v1/keys", print_keys);
 }
 
 Result<void> remove(const CommonOptions& common, const KeyFlags& flags) {
@@ -95,21 +93,6 @@ Result<void> reset_admin(const CommonOptions& common, const KeyFlags&) {
   return {};
 }
 
-using Action = Result<void> (*)(const CommonOptions&, const KeyFlags&);
-
-CLI::App* add(CLI::App& key, const CommonOptions& common, Command& command,
-              const std::shared_ptr<KeyFlags>& flags, const char* name, const char* text,
-              Action action) {
-  auto* subcommand = key.add_subcommand(name, text);
-  subcommand->callback([&common, &command, flags, action] {
-    command = [&common, flags, action] {
-      const auto result = action(common, *flags);
-      return result ? kDone : report(result.error());
-    };
-  });
-  return subcommand;
-}
-
 }  // namespace
 
 void add_keys(CLI::App& app, const CommonOptions& common, Command& command) {
@@ -117,17 +100,18 @@ void add_keys(CLI::App& app, const CommonOptions& common, Command& command) {
   key->require_subcommand(1);
   key->footer("Example: berth key create laptop");
   auto flags = std::make_shared<KeyFlags>();
-  auto* made = add(*key, common, command, flags, "create", "Make a key and print it once", create);
+  auto* made =
+      add_action(*key, common, command, flags, "create", "Make a key and print it once", create);
   made->add_option("NAME", flags->name, "How the key is called")->required();
   made->add_flag("--admin", flags->admin, "It may do everything, not only use models");
   made->footer("Example: berth key create laptop");
-  add(*key, common, command, flags, "list", "Show the keys, without themselves", list)
+  add_action(*key, common, command, flags, "list", "Show the keys, without themselves", list)
       ->footer("Example: berth key list");
-  auto* removed = add(*key, common, command, flags, "rm", "Remove a key", remove);
+  auto* removed = add_action(*key, common, command, flags, "rm", "Remove a key", remove);
   removed->add_option("NAME", flags->name, "The key's name")->required();
   removed->footer("Example: berth key rm laptop");
-  add(*key, common, command, flags, "reset-admin", "Replace the admin's key in the data folder",
-      reset_admin)
+  add_action(*key, common, command, flags, "reset-admin",
+             "Replace the admin's key in the data folder", reset_admin)
       ->footer("Example: berth key reset-admin");
 }
 

@@ -178,13 +178,7 @@ Result<void> print_events(const json::value& answer) {
 using Print = Result<void> (*)(const json::value&);
 
 int list(const CommonOptions& common, const std::string& target, Print print) {
-  const auto result = [&]() -> Result<void> {
-    BERTH_TRY(const auto client, ApiClient::connect(common));
-    BERTH_TRY(const auto answer, client.get(target));
-    if (!common.json) return print(answer);
-    print_json(answer);
-    return {};
-  }();
+  const auto result = show(common, target, print);
   return result ? kDone : report(result.error());
 }
 

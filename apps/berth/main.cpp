@@ -1,5 +1,6 @@
 // The program: reads the arguments, runs the command that was named, and turns what went wrong into
 // a line on standard error and an exit code.
+#include "api_client.h"
 #include "command.h"
 #include "terminal.h"
 
@@ -115,6 +116,15 @@ Result<void> finish(const CommonOptions& common, const json::value& answer,
     print_json(answer);
   else
     fmt::print("{}\n", sentence);
+  return {};
+}
+
+Result<void> show(const CommonOptions& common, const std::string& target,
+                  Result<void> (*print)(const json::value& answer)) {
+  BERTH_TRY(const auto client, ApiClient::connect(common));
+  BERTH_TRY(const auto answer, client.get(target));
+  if (!common.json) return print(answer);
+  print_json(answer);
   return {};
 }
 

@@ -49,13 +49,7 @@ Result<void> create(const CommonOptions& common, const MemberFlags& flags) {
   return {};
 }
 
-Result<void> list(const CommonOptions& common, const MemberFlags&) {
-  BERTH_TRY(const auto client, ApiClient::connect(common));
-  BERTH_TRY(const auto answer, client.get("/api/v1/tokens"));
-  if (common.json) {
-    print_json(answer);
-    return {};
-  }
+Result<void> print_tokens(const json::value& answer) {
   BERTH_TRY(const auto tokens, read_items<TokenView>(answer));
   const auto now = real_clock().system_now();
   std::vector<TokenRow> rows;
@@ -66,6 +60,10 @@ Result<void> list(const CommonOptions& common, const MemberFlags&) {
   }
   print_table(rows);
   return {};
+}
+
+Result<void> list(const CommonOptions& common, const MemberFlags&) {
+  return show(common, "/api/v1/tokens", print_tokens);
 }
 
 Result<void> remove_token(const CommonOptions& common, const MemberFlags& flags) {
@@ -83,21 +81,6 @@ Result<void> remove_worker(const CommonOptions& common, const MemberFlags& flags
                             flags.name));
 }
 
-using Action = Result<void> (*)(const CommonOptions&, const MemberFlags&);
-
-CLI::App* add(CLI::App& parent, const CommonOptions& common, Command& command,
-              const std::shared_ptr<MemberFlags>& flags, const char* name, const char* text,
-              Action action) {
-  auto* subcommand = parent.add_subcommand(name, text);
-  subcommand->callback([&common, &command, flags, action] {
-    command = [&common, flags, action] {
-      const auto result = action(common, *flags);
-      return result ? kDone : report(result.error());
-    };
-  });
-  return subcommand;
-}
-
 }  // namespace
 
 void add_members(CLI::App& app, CLI::App& workers, const CommonOptions& common, Command& command) {
@@ -105,18 +88,19 @@ void add_members(CLI::App& app, CLI::App& workers, const CommonOptions& common, 
   auto* token = app.add_subcommand("token", "Let other machines join as workers");
   token->require_subcommand(1);
   token->footer("Example: berth token create --expires 1h");
-  auto* made = add(*token, common, command, flags, "create",
-                   "Make a join token, and print the line to run on the other machine", create);
+  auto* made =
+      add_action(*token, common, command, flags, "create",
+                 "Make a join token, and print the line to run on the other machine", create);
   made->add_option("--expires", flags->expires, "How long machines may join with it (24h)");
   made->footer("Example: berth token create --expires 1h");
-  add(*token, common, command, flags, "list", "Show the tokens, without themselves", list)
+  add_action(*token, common, command, flags, "list", "Show the tokens, without themselves", list)
       ->footer("Example: berth token list");
-  auto* removed =
-      add(*token, common, command, flags, "rm", "Let nobody else join with a token", remove_token);
+  auto* removed = add_action(*token, common, command, flags, "rm",
+                             "Let nobody else join with a token", remove_token);
   removed->add_option("TOKEN", flags->name, "Its name in berth token list")->required();
   removed->footer("Example: berth token rm 4f9a0c1b");
-  auto* gone = add(workers, common, command, flags, "rm",
-                   "Remove a worker, and take its certificate back", remove_worker);
+  auto* gone = add_action(workers, common, command, flags, "rm",
+                          "Remove a worker, and take its certificate back", remove_worker);
   gone->add_option("NAME", flags->name, "The worker's name")->required();
   gone->footer("Example: berth workers rm box-2");
 }

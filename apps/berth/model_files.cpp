@@ -217,14 +217,8 @@ using Action = Result<void> (*)(const CommonOptions&, const FileFlags&);
 // The subcommand, with the worker's flag.
 CLI::App* add_one(CLI::App& files, const CommonOptions& common, Command& command, const char* name,
                   const char* text, Action action, const std::shared_ptr<FileFlags>& flags) {
-  auto* subcommand = files.add_subcommand(name, text);
+  auto* subcommand = add_action(files, common, command, flags, name, text, action);
   subcommand->add_option("--worker", flags->worker, "Only on this worker");
-  subcommand->callback([&common, &command, flags, action] {
-    command = [&common, flags, action] {
-      const auto result = action(common, *flags);
-      return result ? kDone : report(result.error());
-    };
-  });
   return subcommand;
 }
 

@@ -41,7 +41,6 @@ constexpr std::size_t kPoolThreads = 4;
 constexpr std::size_t kPoolQueue = 1024;
 constexpr std::chrono::seconds kStopGrace{10};
 constexpr std::uint32_t kMostThreads = 4;
-constexpr std::uint16_t kClusterPort = 8443;
 // The next start makes another one.
 constexpr std::chrono::hours kLocalTokenLife{24 * 365};
 
@@ -142,10 +141,10 @@ void wait_for_end(const sigset_t& signals, const DataFolder& data, store::Store&
 
 Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   BERTH_TRY(const net::Endpoint listen, read_listen(settings));
-  auto cluster_listen = net::parse_endpoint(settings.cluster_listen, kClusterPort);
+  auto cluster_listen = net::parse_endpoint(settings.cluster_listen, cluster::kServerPort);
   if (!cluster_listen) return fail(std::move(cluster_listen).error().with_field("cluster_listen"));
   if (!settings.cluster_advertise.empty()) {
-    auto told = net::parse_endpoint(settings.cluster_advertise, kClusterPort);
+    auto told = net::parse_endpoint(settings.cluster_advertise, cluster::kServerPort);
     if (!told) return fail(std::move(told).error().with_field("cluster_advertise"));
   }
   BERTH_CHECK(create_data_folder(data));

@@ -126,12 +126,10 @@ std::string format_table(const std::vector<std::string>& header,
 }
 
 std::string age_of(std::string_view rfc3339, SystemTime now) {
-  std::tm parts{};
-  const std::string text(rfc3339);
-  if (::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return "-";
-  const auto then = std::chrono::system_clock::from_time_t(::timegm(&parts));
+  const auto then = parse_rfc3339(std::string(rfc3339));
+  if (!then) return "-";
   const auto seconds = std::max<std::int64_t>(
-      0, std::chrono::duration_cast<std::chrono::seconds>(now - then).count());
+      0, std::chrono::duration_cast<std::chrono::seconds>(now - *then).count());
   constexpr std::int64_t kMinute = 60;
   constexpr std::int64_t kHour = 60 * kMinute;
   constexpr std::int64_t kDay = 24 * kHour;

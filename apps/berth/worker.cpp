@@ -39,9 +39,8 @@ constexpr std::uint16_t kWorkerPort = 8444;
 Result<std::string> read_token(const WorkerFlags& flags) {
   if (!flags.token.empty()) return flags.token;
   if (!flags.token_file.empty()) {
-    auto text = read_file(flags.token_file, 4_KiB);
+    auto text = read_word(flags.token_file);
     if (!text) return fail(std::move(text).error().with_field("token-file"));
-    text->erase(text->find_last_not_of(" \r\n\t") + 1);
     return text;
   }
   const char* variable = std::getenv("BERTH_TOKEN");

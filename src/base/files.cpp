@@ -64,6 +64,20 @@ Result<std::string> read_file(const std::filesystem::path& path, Bytes limit) {
   }
 }
 
+Result<std::string> read_word(const std::filesystem::path& path) {
+  auto text = read_file(path, 4_KiB);
+  if (text) text->erase(text->find_last_not_of(" \r\n\t") + 1);
+  return text;
+}
+
+Result<void> create_private_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (!error) std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  if (error) return fail(ErrorCode::io, "making {}: {}", path.string(), error.message());
+  return {};
+}
+
 Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
                                mode_t mode) {
   const std::filesystem::path temporary =

@@ -16,6 +16,14 @@ namespace berth {
 // The whole content. Fails with not_found, too_large (above `limit`) or io.
 Result<std::string> read_file(const std::filesystem::path& path, Bytes limit = 16_MiB);
 
+// The content of a small file that holds a key or a name, without white space at its end. Fails as
+// read_file; too_large above 4 KiB.
+Result<std::string> read_word(const std::filesystem::path& path);
+
+// Makes a folder that only its owner may look into (0700), whether it is there or not. Fails with
+// io.
+Result<void> create_private_folder(const std::filesystem::path& path);
+
 // Writes beside `path`, flushes, and renames: readers see the old content or the new, never a part.
 Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
                                mode_t mode = 0644);

@@ -219,6 +219,15 @@ Result<Signed> sign(const Credential& authority, const std::string& request, std
                 .ends = ends};
 }
 
+Result<std::shared_ptr<const net::Tls>> member_tls(const Credential& own,
+                                                   const std::string& authority) {
+  return net::Tls::make({.certificate = own.certificate,
+                         .key = own.key,
+                         .authority = authority,
+                         .fingerprint = "",
+                         .check_time = false});
+}
+
 Result<CertificateFacts> read_certificate(const std::string& pem) {
   BERTH_TRY(const auto certificate, read_first(pem));
   return CertificateFacts{.name = net::uri_name_of(certificate.get()),

@@ -9,7 +9,9 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/tls.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +51,12 @@ struct Signed {
 // Fails with invalid_parameter as key_digest_of_request, or where the key is of another kind.
 Result<Signed> sign(const Credential& authority, const std::string& request, std::string_view name,
                     SystemTime now);
+
+// A member that shows `own` and trusts `authority` (PEM). Whether a certificate has ended is for
+// the server's Memberships to say, by a clock that never jumps, and not for TLS: a machine's own
+// clock may be wrong. Fails as Tls::make.
+Result<std::shared_ptr<const net::Tls>> member_tls(const Credential& own,
+                                                   const std::string& authority);
 
 // What a certificate says of itself. Fails with invalid_parameter.
 struct CertificateFacts {

@@ -24,6 +24,9 @@
 
 namespace berth::cluster {
 
+// Where the server listens for workers of other machines, unless it is told otherwise.
+inline constexpr std::uint16_t kServerPort = 8443;
+
 // In an answer of a worker's proxy: no engine saw the request, another one may have it.
 inline constexpr std::string_view kUnreachedHeader = "x-berth-unreached";
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "cluster/protocol.h"
 #include "net/router.h"
 #include "net/server.h"
 
@@ -14,7 +15,7 @@
 namespace berth::server {
 
 struct ClusterDoorOptions {
-  net::Endpoint listen{"0.0.0.0", 8443};
+  net::Endpoint listen{"0.0.0.0", cluster::kServerPort};
   std::string advertise;  // "host" or "host:port" that machines are told; empty: found out
   std::function<std::shared_ptr<const net::Tls>()> tls;
 };

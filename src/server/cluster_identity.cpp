@@ -46,12 +46,7 @@ bool is_renewal_due(const cluster::CertificateFacts& facts, SystemTime now) {
 Result<std::unique_ptr<ClusterIdentity>> ClusterIdentity::open(const DataFolder& data,
                                                                const Clock& clock) {
   std::unique_ptr<ClusterIdentity> identity(new ClusterIdentity(data, clock));
-  std::error_code error;
-  fs::create_directories(identity->folder_, error);
-  if (!error) fs::permissions(identity->folder_, fs::perms::owner_all, error);
-  if (error) {
-    return fail(ErrorCode::io, "making {}: {}", identity->folder_.string(), error.message());
-  }
+  BERTH_CHECK(create_private_folder(identity->folder_));
   auto read = identity->read_authority();
   if (!read) {
     return fail(std::move(read).error().context(
@@ -75,8 +70,7 @@ Result<void> ClusterIdentity::read_authority() {
     BERTH_CHECK(write(place, made));
   }
   BERTH_TRY(authority_, read(place));
-  BERTH_TRY(cluster_, read_file(name, 4_KiB));
-  cluster_.erase(cluster_.find_last_not_of(" \r\n") + 1);
+  BERTH_TRY(cluster_, read_word(name));
   if (cluster_.empty()) return fail(ErrorCode::corrupt, "{} is empty", name.string());
   BERTH_TRY(fingerprint_, net::fingerprint_of(authority_.certificate));
   BERTH_TRY(const auto facts, cluster::read_certificate(authority_.certificate));
@@ -96,13 +90,7 @@ Result<cluster::Credential> ClusterIdentity::make_server() const {
 
 Result<void> ClusterIdentity::use(const cluster::Credential& server,
                                   const cluster::CertificateFacts& facts) {
-  // Whether a member's certificate has ended is for Memberships to say, by a clock that never
-  // jumps.
-  BERTH_TRY(auto tls, net::Tls::make({.certificate = server.certificate,
-                                      .key = server.key,
-                                      .authority = authority_.certificate,
-                                      .fingerprint = "",
-                                      .check_time = false}));
+  BERTH_TRY(auto tls, cluster::member_tls(server, authority_.certificate));
   std::atomic_store(&tls_, std::move(tls));
   server_ends_ = facts.ends;
   return {};

@@ -1,6 +1,7 @@
 #include "server/context.h"
 
 #include "base/log.h"
+#include "store/typed.h"
 
 namespace berth::server {
 namespace {
@@ -70,6 +71,13 @@ void add_route(net::Router& router, ServerContext& context, RouteAccess access,
     return answer(context, access, threads, handler, exchange);
   };
   router.add(method, pattern, std::move(answer_it), std::move(doc));
+}
+
+Result<model::Worker> find_worker(const ServerContext& context, const std::string& name) {
+  auto worker = store::get_as<model::Worker>(context.store, model::kWorkerKind, name);
+  if (worker) return std::move(worker->value);
+  if (worker.error().code != ErrorCode::not_found) return fail(std::move(worker).error());
+  return fail(ErrorCode::not_found, "there is no worker named \"{}\"; see berth workers", name);
 }
 
 net::Task<std::optional<Member>> admit(ServerContext& context, RouteAccess access,

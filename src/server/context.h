@@ -77,6 +77,9 @@ void add_route(net::Router& router, ServerContext& context, RouteAccess access,
 net::Task<std::optional<Member>> admit(ServerContext& context, RouteAccess access,
                                        net::Exchange& exchange);
 
+// Fails with not_found, saying where workers are listed. Blocks.
+Result<model::Worker> find_worker(const ServerContext& context, const std::string& name);
+
 // A body as a described struct; unknown fields are refused.
 template <class T>
 Result<T> read_body(const ApiRequest& request) {

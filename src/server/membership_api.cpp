@@ -122,12 +122,8 @@ Result<std::string> instances_on(ServerContext& context, const std::string& work
 
 Result<net::Response> delete_worker(ServerContext& context, const ApiRequest& request) {
   const std::string name = request.param("name");
-  auto worker = store::get_as<model::Worker>(context.store, model::kWorkerKind, name);
-  if (!worker && worker.error().code == ErrorCode::not_found) {
-    return fail(ErrorCode::not_found, "there is no worker named \"{}\"; see berth workers", name);
-  }
-  if (!worker) return fail(std::move(worker).error());
-  if (worker->value.local && worker->value.state == model::WorkerState::ready) {
+  BERTH_TRY(const auto worker, find_worker(context, name));
+  if (worker.local && worker.state == model::WorkerState::ready) {
     return fail(ErrorCode::conflict,
                 "{} is this machine's own worker; start the server with --no-worker first", name);
   }

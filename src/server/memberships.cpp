@@ -242,9 +242,9 @@ Result<Member> Memberships::authenticate(const net::Request& request) const {
   const SystemTime time = now();
   const std::scoped_lock lock(mutex_);
   const auto known = certificates_.find(request.certificate->serial);
-  const bool is_worker =
-      known != certificates_.end() &&
-      request.certificate->name == cluster::worker_name(identity_.cluster(), known->second.worker);
+  const bool is_worker = known != certificates_.end() &&
+                         cluster::worker_of_name(request.certificate->name, identity_.cluster()) ==
+                             known->second.worker;
   if (!is_worker) {
     return fail(ErrorCode::unauthenticated,
                 "the worker's certificate was revoked; join again with a new token");

@@ -42,7 +42,13 @@ struct LogSource {
   net::TlsPeer peer;
 };
 
-Result<LogSource> find_log_source(ServerContext& context, const std::string& name) {
+Result<LogSource> source_at(const ServerContext& context, const std::string& name) {
+  BERTH_TRY(const auto worker, find_worker(context, name));
+  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
+  return LogSource{.worker = std::move(endpoint), .peer = context.caller.peer_of(name)};
+}
+
+Result<LogSource> find_log_source(const ServerContext& context, const std::string& name) {
   auto instance = store::get_as<model::Instance>(context.store, model::kInstanceKind, name);
   if (!instance && instance.error().code == ErrorCode::not_found) {
     return fail(ErrorCode::not_found, "there is no instance named \"{}\"; see berth ps", name);
@@ -51,21 +57,7 @@ Result<LogSource> find_log_source(ServerContext& context, const std::string& nam
   if (!instance->value.placement) {
     return fail(ErrorCode::conflict, "{} has no log yet: {}", name, instance->value.reason);
   }
-  BERTH_TRY(const auto worker, store::get_as<model::Worker>(context.store, model::kWorkerKind,
-                                                            instance->value.placement->worker));
-  BERTH_TRY(auto endpoint, net::parse_endpoint(worker.value.address));
-  return LogSource{.worker = std::move(endpoint),
-                   .peer = context.caller.peer_of(worker.value.name)};
-}
-
-Result<LogSource> find_worker_source(ServerContext& context, const std::string& name) {
-  auto worker = store::get_as<model::Worker>(context.store, model::kWorkerKind, name);
-  if (!worker && worker.error().code == ErrorCode::not_found) {
-    return fail(ErrorCode::not_found, "there is no worker named \"{}\"; see berth workers", name);
-  }
-  if (!worker) return fail(std::move(worker).error());
-  BERTH_TRY(auto endpoint, net::parse_endpoint(worker->value.address));
-  return LogSource{.worker = std::move(endpoint), .peer = context.caller.peer_of(name)};
+  return source_at(context, instance->value.placement->worker);
 }
 
 net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
@@ -83,15 +75,30 @@ net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
   if (sent) co_await exchange.finish();
 }
 
-// `path` is the worker's own route; the query is handed on.
-net::Task<> relay_log(net::Exchange& exchange, LogSource source, std::string path, std::string of) {
+// Which log of a worker is asked for, and where its address comes from.
+struct LogRoute {
+  Result<LogSource> (*find)(const ServerContext&, const std::string& name);
+  std::string path;  // the worker's own route
+  std::string of;    // for errors
+};
+
+// The query is handed on.
+net::Task<> relay_log(ServerContext& context, net::Exchange& exchange, LogRoute route) {
+  const auto admitted = co_await admit(context, RouteAccess::admin, exchange);
+  if (!admitted) co_return;
+  const std::string name(exchange.param("name"));
+  auto source = co_await net::offload(context.pool, [&] { return route.find(context, name); });
+  if (!source) {
+    co_await exchange.respond(net::error_response(source.error()));
+    co_return;
+  }
   net::ClientRequest request;
-  request.target = fmt::format("{}?{}", path, exchange.request().query.to_string());
-  request.tls = std::move(source.peer);
+  request.target = fmt::format("{}?{}", route.path, exchange.request().query.to_string());
+  request.tls = std::move(source->peer);
   auto& client = net::Client::of(exchange.executor().context());
-  auto upstream = co_await client.send(source.worker, std::move(request), kLogDeadlines);
+  auto upstream = co_await client.send(source->worker, std::move(request), kLogDeadlines);
   if (!upstream) {
-    auto error = std::move(upstream).error().context("{} can not be asked", of);
+    auto error = std::move(upstream).error().context("{} can not be asked", route.of);
     co_await exchange.respond(net::error_response(error));
     co_return;
   }
@@ -99,31 +106,18 @@ net::Task<> relay_log(net::Exchange& exchange, LogSource source, std::string pat
 }
 
 net::Task<> logs(ServerContext& context, net::Exchange& exchange) {
-  const auto admitted = co_await admit(context, RouteAccess::admin, exchange);
-  if (!admitted) co_return;
-  const std::string name(exchange.param("name"));
-  auto source = co_await net::offload(context.pool, [&] { return find_log_source(context, name); });
-  if (!source) {
-    co_await exchange.respond(net::error_response(source.error()));
-    co_return;
-  }
-  co_await relay_log(exchange, *std::move(source),
-                     fmt::format("/worker/v1/instances/{}/logs", net::percent_encode(name)),
-                     fmt::format("the worker of {}", name));
+  const auto name = exchange.param("name");
+  return relay_log(context, exchange,
+                   {.find = find_log_source,
+                    .path = fmt::format("/worker/v1/instances/{}/logs", net::percent_encode(name)),
+                    .of = fmt::format("the worker of {}", name)});
 }
 
 net::Task<> worker_logs(ServerContext& context, net::Exchange& exchange) {
-  const auto admitted = co_await admit(context, RouteAccess::admin, exchange);
-  if (!admitted) co_return;
-  const std::string name(exchange.param("name"));
-  auto source =
-      co_await net::offload(context.pool, [&] { return find_worker_source(context, name); });
-  if (!source) {
-    co_await exchange.respond(net::error_response(source.error()));
-    co_return;
-  }
-  co_await relay_log(exchange, *std::move(source), "/worker/v1/logs",
-                     fmt::format("the worker {}", name));
+  return relay_log(context, exchange,
+                   {.find = source_at,
+                    .path = "/worker/v1/logs",
+                    .of = fmt::format("the worker {}", exchange.param("name"))});
 }
 
 }  // namespace

@@ -37,9 +37,8 @@ std::string host_name() {
 // The text of a small file; `make`'s result is written where it is not there.
 template <class Make>
 Result<std::string> read_or_make(const fs::path& path, Make make) {
-  auto text = read_file(path, 4_KiB);
+  auto text = read_word(path);
   if (text) {
-    text->erase(text->find_last_not_of(" \n\r") + 1);
     if (!text->empty()) return text;
   } else if (text.error().code != ErrorCode::not_found) {
     return text;

@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint16_t kServerPort = 8443;
 constexpr mode_t kSecretMode = 0600;
 constexpr Bytes kLargest = 64_KiB;
 // Together within ten seconds.
@@ -41,7 +40,7 @@ Error about(std::string_view field, Error error) {
 // "https://host:8443", "host:8443" or "host".
 Result<net::Endpoint> parse_server(const std::string& text) {
   if (text.find("://") == std::string::npos) {
-    auto endpoint = net::parse_endpoint(text, kServerPort);
+    auto endpoint = net::parse_endpoint(text, cluster::kServerPort);
     if (!endpoint) return fail(about("server", std::move(endpoint).error()));
     return endpoint;
   }
@@ -53,11 +52,6 @@ Result<net::Endpoint> parse_server(const std::string& text) {
                                  "workers join by https, not by {} (got {})", url->scheme, text)));
   }
   return url->endpoint;
-}
-
-std::string trimmed(std::string text) {
-  text.erase(text.find_last_not_of(" \r\n\t") + 1);
-  return text;
 }
 
 // Says which part of the way to the server failed, and what to look at.
@@ -91,11 +85,7 @@ Membership::Membership(MembershipOptions options) : options_(std::move(options))
 
 Result<std::unique_ptr<Membership>> Membership::open(MembershipOptions options) {
   std::unique_ptr<Membership> membership(new Membership(std::move(options)));
-  std::error_code error;
-  const fs::path folder = membership->options_.data.membership();
-  fs::create_directories(folder, error);
-  if (!error) fs::permissions(folder, fs::perms::owner_all, error);
-  if (error) return fail(ErrorCode::io, "making {}: {}", folder.string(), error.message());
+  BERTH_CHECK(create_private_folder(membership->options_.data.membership()));
   BERTH_CHECK(membership->take_up());
   return membership;
 }
@@ -146,12 +136,11 @@ Result<void> Membership::take_up() {
 }
 
 Result<std::string> Membership::local_token() const {
-  auto token = read_file(options_.data.local_token(), 4_KiB);
+  auto token = read_word(options_.data.local_token());
   if (!token && token.error().code == ErrorCode::not_found) {
     return fail(ErrorCode::unavailable, "no server runs on {}", options_.data.root.string());
   }
-  if (!token) return fail(std::move(token).error());
-  return trimmed(*std::move(token));
+  return token;
 }
 
 Result<net::Endpoint> Membership::endpoint() const {
@@ -174,9 +163,9 @@ Result<net::Endpoint> Membership::endpoint() const {
 Result<void> Membership::join(const std::string& token_text) {
   BERTH_TRY(const auto token, cluster::parse_token(token_text));
   if (!options_.local && options_.server.empty() && server_.empty()) {
-    return fail(
-        about("server", make_error(ErrorCode::invalid_parameter,
-                                   "name the server with --server https://HOST:{}", kServerPort)));
+    return fail(about("server", make_error(ErrorCode::invalid_parameter,
+                                           "name the server with --server https://HOST:{}",
+                                           cluster::kServerPort)));
   }
   BERTH_TRY(const auto server, endpoint());
   BERTH_TRY(const auto request, cluster::make_request(key_));
@@ -222,12 +211,8 @@ Result<void> Membership::renew(const cluster::Membership& given) {
 }
 
 Result<void> Membership::put(const cluster::Membership& given) {
-  // Expiry is the server's to judge: this machine's clock may be wrong.
-  BERTH_TRY(auto tls, net::Tls::make({.certificate = given.certificate,
-                                      .key = key_,
-                                      .authority = given.authority,
-                                      .fingerprint = "",
-                                      .check_time = false}));
+  BERTH_TRY(auto tls,
+            cluster::member_tls({.certificate = given.certificate, .key = key_}, given.authority));
   const std::scoped_lock lock(mutex_);
   cluster_ = given.cluster;
   certificate_ = given.certificate;

@@ -1,6 +1,7 @@
 #include "worker/proxy.h"
 
 #include "base/clock.h"
+#include "cluster/certificates.h"
 #include "cluster/protocol.h"
 #include "net/client.h"
 #include "net/relay.h"
@@ -43,14 +44,6 @@ struct Routes {
   std::map<std::string, Target, std::less<>> targets;
 };
 
-Result<std::shared_ptr<const net::Tls>> make_tls(const Credentials& credentials) {
-  return net::Tls::make({.certificate = credentials.certificate,
-                         .key = credentials.key,
-                         .authority = credentials.authority,
-                         .fingerprint = "",
-                         .check_time = false});
-}
-
 // "/v1/models?x=1" of "/engines/NAME/v1/models?x=1", as it was sent.
 std::string_view rest_of(std::string_view target) {
   constexpr std::string_view kStart = "/engines/";
@@ -79,7 +72,9 @@ struct Proxy::State {
     const auto before = routes();
     next->tls = before->tls;
     if (read.credentials != before->credentials) {
-      BERTH_TRY(next->tls, make_tls(read.credentials));
+      BERTH_TRY(next->tls, cluster::member_tls({.certificate = read.credentials.certificate,
+                                                .key = read.credentials.key},
+                                               read.credentials.authority));
     }
     next->credentials = read.credentials;
     next->agent = {.port = read.agent.port, .key = read.agent.access_key};

@@ -1,19 +1,9 @@
 #include "worker/devices/apple.h"
 
-#include "base/json.h"
 #include "worker/devices/readings.h"
 #include "worker/devices/tool.h"
 
 namespace berth::worker::devices {
-namespace {
-
-std::string text_of(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-}  // namespace
-
 Result<Sample> parse_system_profiler(std::string_view text) {
   const auto document = parse_json(text);
   const auto* root = document ? document->if_object() : nullptr;

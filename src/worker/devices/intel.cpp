@@ -1,6 +1,5 @@
 #include "worker/devices/intel.h"
 
-#include "base/json.h"
 #include "worker/devices/readings.h"
 #include "worker/devices/tool.h"
 
@@ -9,11 +8,6 @@
 
 namespace berth::worker::devices {
 namespace {
-
-std::string text_of(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
 
 void add_device(const json::object& device, Sample& sample) {
   const auto* id = device.if_contains("device_id");

@@ -163,6 +163,11 @@ std::string_view word_after(std::string_view text, std::string_view label) {
   return words.empty() ? std::string_view() : words.front();
 }
 
+std::string text_of(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
 std::optional<std::uint32_t> read_index(std::string_view text) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

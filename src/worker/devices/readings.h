@@ -1,6 +1,7 @@
 // Readings: what a tool said of one device, before anybody believes it. Pure; thread-safe.
 #pragma once
 
+#include "base/json.h"
 #include "worker/devices/vendor.h"
 
 #include <optional>
@@ -52,6 +53,8 @@ MemoryPair read_memory_pair(std::string_view text, std::string_view what,
 std::string_view word_after(std::string_view text, std::string_view label);
 // Digits and nothing else.
 std::optional<std::uint32_t> read_index(std::string_view text);
+// A member that is a text; empty where it is none, or not there.
+std::string text_of(const json::object& object, std::string_view name);
 // "00000000:2A:00.0" as the kernel writes it: "0000:2a:00.0". Empty where it is no such address.
 std::string pci_address(std::string_view text);
 
