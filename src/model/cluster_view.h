@@ -43,6 +43,7 @@ struct WorkerView {
   std::string name;
   WorkerState state = WorkerState::ready;
   std::string reason;
+  Scheduling scheduling = Scheduling::open;
   SystemFacts system;
   std::map<std::string, std::string> labels;
   std::vector<DeviceView> devices;  // the CPU is one of them, with id "cpu"

@@ -50,12 +50,13 @@ enum class InstanceState {
   downloading,  // its model's files are being fetched
   starting,     // the engine's process runs and loads the model
   ready,        // answers requests
+  unreachable,  // its worker is silent; its engine may well be running
   restarting,   // ended; waits for its next attempt
   failed,       // given up after too many failures
   stopping,     // asked to end
 };
 BOOST_DESCRIBE_ENUM(InstanceState, pending, scheduled, installing, downloading, starting, ready,
-                    restarting, failed, stopping)
+                    unreachable, restarting, failed, stopping)
 
 // How an engine's attempt ended.
 struct EngineExit {

@@ -58,14 +58,29 @@ struct SystemFacts {
 BOOST_DESCRIBE_STRUCT(SystemFacts, (),
                       (os, arch, distribution, kernel, hostname, cpu, cores, threads, memory))
 
-enum class WorkerState { ready, not_ready, lost };
-BOOST_DESCRIBE_ENUM(WorkerState, ready, not_ready, lost)
+enum class WorkerState {
+  ready,
+  not_ready,  // has just joined, or has not been heard since the server started
+  suspected,  // silent: gets no new requests
+  lost,       // silent for so long that its instances are placed elsewhere
+};
+BOOST_DESCRIBE_ENUM(WorkerState, ready, not_ready, suspected, lost)
+
+// Whether instances may be placed on a worker: an operator's wish, which the server keeps.
+enum class Scheduling {
+  open,
+  cordoned,  // nothing new
+  draining,  // nothing new, and what is there moves away
+  drained,   // nothing is there any more
+};
+BOOST_DESCRIBE_ENUM(Scheduling, open, cordoned, draining, drained)
 
 // A document of kind "worker". Heartbeats and utilisation are not in it.
 struct Worker {
   std::string name;
   WorkerState state = WorkerState::not_ready;
-  std::string reason;   // why it is not ready
+  std::string reason;  // why it is not ready
+  Scheduling scheduling = Scheduling::open;
   std::string version;  // of Berth
   bool local = false;   // on the server's own machine
   std::string address;  // host:port of its proxy, the way to its engines and to itself
@@ -77,6 +92,6 @@ struct Worker {
   std::string joined_at;
 };
 BOOST_DESCRIBE_STRUCT(Worker, (),
-                      (name, state, reason, version, local, address, system, labels, devices, packs,
-                       warnings, joined_at))
+                      (name, state, reason, scheduling, version, local, address, system, labels,
+                       devices, packs, warnings, joined_at))
 }  // namespace berth::model
