@@ -46,6 +46,7 @@ Style style_of(InstanceState state) {
     case InstanceState::ready:
       return Style::good;
     case InstanceState::failed:
+    case InstanceState::unreachable:
       return Style::bad;
     default:
       return Style::busy;
@@ -114,6 +115,11 @@ Result<void> print_models(const json::value& answer) {
   return {};
 }
 
+Style style_of(const model::Worker& worker) {
+  if (worker.state != model::WorkerState::ready) return Style::bad;
+  return worker.scheduling == model::Scheduling::open ? Style::good : Style::busy;
+}
+
 WorkerRow row_of(const model::Worker& worker) {
   std::vector<std::string> devices;
   Bytes used;
@@ -125,9 +131,12 @@ WorkerRow row_of(const model::Worker& worker) {
           fmt::format("{} {} ({} of {} used)", device.id, device.name, device.used, device.memory));
   }
   const auto& system = worker.system;
+  std::string state(enum_name(worker.state));
+  if (worker.scheduling != model::Scheduling::open) {
+    state += fmt::format(", {}", enum_name(worker.scheduling));
+  }
   return {.worker = worker.name,
-          .state = {std::string(enum_name(worker.state)),
-                    worker.state == model::WorkerState::ready ? Style::good : Style::bad},
+          .state = {std::move(state), style_of(worker)},
           .version = worker.version,
           .system = fmt::format("{}/{}", system.os, system.arch),
           .cores = std::to_string(system.cores),

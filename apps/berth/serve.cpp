@@ -23,6 +23,7 @@
 #include "server/openapi.h"
 #include "server/rejudge.h"
 #include "server/stream_api.h"
+#include "server/worker_figures.h"
 #include "signals.h"
 #include "store/sqlite_store.h"
 
@@ -84,6 +85,12 @@ Result<ServeSettings> read_settings(const DataFolder& data, const ServeFlags& fl
   settings.allow_env.insert(settings.allow_env.end(), flags.allow_env.begin(),
                             flags.allow_env.end());
   BERTH_CHECK(backends::check_allowed(backends::builtin_backends(), settings.allow_env));
+  if (settings.lost_after <= settings.suspect_after) {
+    return fail(make_error(ErrorCode::invalid_parameter,
+                           "lost_after ({} s) must be longer than suspect_after ({} s)",
+                           settings.lost_after, settings.suspect_after)
+                    .with_field("lost_after"));
+  }
   settings.worker = settings.worker && !flags.no_worker;
   settings.leave_engines = settings.leave_engines || flags.leave_engines;
   if (settings.threads == 0) {
@@ -169,7 +176,10 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   net::ThreadPool files_pool(kPoolThreads, kPoolQueue);
   server::WorkerRegistry workers(real_clock());
   const auto& backends = backends::builtin_backends();
-  server::ControlLoop control(*store, workers, backends, real_clock());
+  server::ControlLoop control(*store, workers, backends, real_clock(),
+                              {.suspect_after = std::chrono::seconds(settings.suspect_after),
+                               .lost_after = std::chrono::seconds(settings.lost_after),
+                               .mass_loss_hold = std::chrono::seconds(settings.mass_loss_hold)});
   server::WatchStreams watches;
   std::stop_source ending;
   server::ClusterDoor door({.listen = *cluster_listen,
@@ -198,6 +208,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   gateway.add_figures(
       [&members, &identity = *identity] { return server::certificate_figures(identity, members); });
   gateway.add_figures([&workers] { return server::device_figures(workers); });
+  gateway.add_figures([&control] { return server::worker_figures(control); });
 
   net::Router router;
   gateway.add_routes(router);

@@ -193,6 +193,41 @@ Result<void> wait_until_stopped(const ApiClient& client, const std::vector<std::
   });
 }
 
+Result<void> wait_until_drained(const ApiClient& client, const std::string& worker,
+                                std::optional<Duration> timeout) {
+  Progress progress;
+  const auto started = real_clock().steady_now();
+  for (;;) {
+    BERTH_TRY(const auto answer, client.get("/api/v1/workers"));
+    BERTH_TRY(const auto workers, read_items<model::Worker>(answer));
+    const auto found = std::ranges::find(workers, worker, &model::Worker::name);
+    if (found == workers.end()) {
+      return fail(ErrorCode::not_found, "the worker {} was removed meanwhile", worker);
+    }
+    if (found->scheduling == model::Scheduling::drained) return {};
+    if (found->scheduling != model::Scheduling::draining) {
+      return fail(ErrorCode::conflict, "somebody made {} {} meanwhile", worker,
+                  enum_name(found->scheduling));
+    }
+    BERTH_TRY(const auto listed, client.get("/api/v1/instances"));
+    BERTH_TRY(const auto instances, read_items<InstanceView>(listed));
+    std::vector<std::string> left;
+    for (const auto& instance : instances) {
+      if (instance.worker == worker) left.push_back(instance.name);
+    }
+    const auto waited = std::chrono::duration_cast<Duration>(real_clock().steady_now() - started);
+    const std::string what =
+        fmt::format("{} still has {}", worker,
+                    left.empty() ? "nothing" : fmt::format("{}", fmt::join(left, ", ")));
+    if (timeout && waited >= *timeout) {
+      return fail(ErrorCode::timeout, "{} after {}; it goes on without this command", what,
+                  duration_text(waited));
+    }
+    progress.show(what, fmt::format("({})", duration_text(waited)));
+    std::this_thread::sleep_for(kLook);
+  }
+}
+
 void print_warnings(const ApiClient& client, const ModelView& model) {
   std::set<std::string> warnings(model.warnings.begin(), model.warnings.end());
   if (const auto instances = instances_of(client, model.name)) {

@@ -30,6 +30,11 @@ Result<void> wait_until_gone(const ApiClient& client, const std::vector<std::str
 Result<void> wait_until_stopped(const ApiClient& client, const std::vector<std::string>& names,
                                 Duration timeout);
 
+// Waits until no instance is placed on the worker any more. Fails with timeout, or not_found when
+// the worker went away.
+Result<void> wait_until_drained(const ApiClient& client, const std::string& worker,
+                                std::optional<Duration> timeout);
+
 // Warnings of a model and of its instances, each once, on standard error.
 void print_warnings(const ApiClient& client, const ModelView& model);
 

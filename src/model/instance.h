@@ -90,6 +90,11 @@ struct Instance {
   std::optional<EngineExit> last_exit;
   std::vector<std::string> warnings;
   std::string created_at;
+
+  // Nothing of it runs any more, or will not for long.
+  [[nodiscard]] bool is_over() const {
+    return state == InstanceState::failed || state == InstanceState::stopping;
+  }
 };
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (name, model, model_generation, generation, state, reason, state_since,

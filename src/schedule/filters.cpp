@@ -198,6 +198,7 @@ bool filter(const PlacementRequest& request, const model::WorkerView& worker, Op
     return reject(RejectionCode::worker_not_ready,
                   worker.reason.empty() ? std::string(enum_name(worker.state)) : worker.reason);
   }
+  if (worker.scheduling != model::Scheduling::open) return reject(RejectionCode::cordoned);
   for (const auto& [label, value] : request.deployment.worker_selector) {
     const auto found = worker.labels.find(label);
     if (found == worker.labels.end() || found->second != value) {

@@ -31,6 +31,8 @@ std::string explain(const Rejection& rejection) {
       return "other workers were asked for";
     case RejectionCode::worker_not_ready:
       return "not ready: " + or_else(r.detail, "no reason given");
+    case RejectionCode::cordoned:
+      return "cordoned";
     case RejectionCode::label_mismatch:
       return "lacks the label " + r.detail;
     case RejectionCode::platform:

@@ -18,9 +18,9 @@ Result<std::vector<model::Worker>> all_workers(ServerContext& context) {
   std::vector<model::Worker> workers;
   for (auto& item : stored.items) {
     if (const auto latest = context.workers.find(item.name)) {
-      if (!latest->report.devices.empty()) item.value.devices = latest->report.devices;
-      if (!latest->report.packs.empty()) item.value.packs = latest->report.packs;
-      item.value.warnings = latest->report.warnings;
+      if (!latest->devices.empty()) item.value.devices = latest->devices;
+      if (!latest->packs.empty()) item.value.packs = latest->packs;
+      item.value.warnings = latest->warnings;
     }
     workers.push_back(std::move(item.value));
   }

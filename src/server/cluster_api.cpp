@@ -45,7 +45,9 @@ Result<net::Response> register_worker(ServerContext& context, const ApiRequest& 
             store::upsert<model::Worker>(
                 context.store, model::kWorkerKind, worker.name, [&](model::Worker& value) {
                   const std::string joined = value.joined_at;
+                  const auto scheduling = value.scheduling;
                   value = worker;
+                  value.scheduling = scheduling;
                   value.local = request.member.local;
                   value.state = model::WorkerState::not_ready;
                   value.reason = "has just joined";

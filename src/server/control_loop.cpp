@@ -47,8 +47,9 @@ Result<store::StoredList<T>> list_with_documents(store::Store& store, std::strin
 }  // namespace
 
 ControlLoop::ControlLoop(store::Store& store, WorkerRegistry& workers,
-                         const backends::Registry& backends, const Clock& clock)
-    : store_(store), workers_(workers), backends_(backends), clock_(clock) {}
+                         const backends::Registry& backends, const Clock& clock,
+                         HealthPolicy health)
+    : store_(store), workers_(workers), backends_(backends), clock_(clock), health_(health) {}
 
 ControlLoop::~ControlLoop() {
   thread_.request_stop();
@@ -75,7 +76,7 @@ void ControlLoop::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock(mutex_);
-      woken_.wait_for(lock, stop, kSweep, [this] { return poked_; });
+      woken_.wait_for(lock, stop, health_.next_look(kSweep), [this] { return poked_; });
       poked_ = false;
     }
     if (stop.stop_requested()) return;
@@ -94,31 +95,109 @@ void ControlLoop::run(const std::stop_token& stop) {
 
 Result<bool> ControlLoop::judge_workers() {
   BERTH_TRY(const auto workers, store::list_as<model::Worker>(store_, model::kWorkerKind));
-  bool wrote = false;
+  std::vector<WorkerHealth::Seen> seen;
+  seen.reserve(workers.items.size());
   for (const auto& worker : workers.items) {
-    const auto silence = workers_.silence(worker.name);
-    const bool speaks = silence && *silence < kWorkerSilence;
-    const auto state = speaks ? model::WorkerState::ready : model::WorkerState::not_ready;
-    if (worker.value.state == state) continue;
-    const std::string reason = speaks    ? ""
-                               : silence ? fmt::format("silent for {} s", silence->count() / 1000)
-                                         : "has not been heard since the server started";
-    BERTH_CHECK(store::update<model::Worker>(store_, model::kWorkerKind, worker.name,
-                                             [&](model::Worker& value) {
-                                               value.state = state;
-                                               value.reason = reason;
-                                             }));
-    BERTH_CHECK(
-        store_.append_event({.id = 0,
-                             .time = clock_.system_now(),
-                             .kind = std::string(model::kWorkerKind),
-                             .name = worker.name,
-                             .level = speaks ? store::EventLevel::info : store::EventLevel::warning,
-                             .reason = speaks ? "Ready" : "NotReady",
-                             .message = speaks ? "the worker reports" : reason}));
+    seen.push_back({.name = worker.name,
+                    .state = worker.value.state,
+                    .heard = workers_.heard(worker.name),
+                    .reports = workers_.find(worker.name).has_value()});
+  }
+  const bool was_held = health_.hold_left().has_value();
+  const auto verdicts = health_.look(seen, clock_.steady_now());
+  hold_left_ = health_.hold_left().value_or(Duration::zero()).count();
+  BERTH_CHECK(note_hold(was_held));
+  given_up_.clear();
+  std::map<model::WorkerState, std::size_t> counts;
+  bool wrote = false;
+  for (std::size_t i = 0; i < verdicts.size(); ++i) {
+    ++counts[verdicts[i].state];
+    if (verdicts[i].given_up) given_up_.insert(verdicts[i].name);
+    if (workers.items[i].value.state == verdicts[i].state) continue;
+    BERTH_CHECK(note_worker(verdicts[i]));
     wrote = true;
   }
+  const std::scoped_lock lock(mutex_);
+  worker_counts_ = std::move(counts);
   return wrote;
+}
+
+std::map<model::WorkerState, std::size_t> ControlLoop::worker_counts() const {
+  const std::scoped_lock lock(mutex_);
+  return worker_counts_;
+}
+
+Result<void> ControlLoop::note_worker(const WorkerHealth::Verdict& verdict) {
+  const bool speaks = verdict.state == model::WorkerState::ready;
+  std::string reason;
+  if (!speaks && verdict.heard) {
+    reason = "not heard since " + to_rfc3339(clock_.system_now() - verdict.silence);
+  } else if (!speaks) {
+    reason = "has not been heard since the server started";
+  }
+  const auto known = store::update<model::Worker>(store_, model::kWorkerKind, verdict.name,
+                                                  [&](model::Worker& value) {
+                                                    value.state = verdict.state;
+                                                    value.reason = reason;
+                                                  });
+  if (!known && known.error().code == ErrorCode::not_found) return {};  // removed meanwhile
+  if (!known) return fail(known.error());
+  switch (verdict.state) {
+    case model::WorkerState::ready:
+      return tell(model::kWorkerKind, verdict.name, store::EventLevel::info, "Ready",
+                  "the worker reports");
+    case model::WorkerState::not_ready:
+      return tell(model::kWorkerKind, verdict.name, store::EventLevel::warning, "NotReady", reason);
+    case model::WorkerState::suspected:
+      return tell(model::kWorkerKind, verdict.name, store::EventLevel::warning, "Suspected",
+                  reason + "; it gets no new requests");
+    case model::WorkerState::lost:
+      break;
+  }
+  return tell(model::kWorkerKind, verdict.name, store::EventLevel::error, "Lost", reason);
+}
+
+Result<void> ControlLoop::note_hold(bool was_held) {
+  const auto left = health_.hold_left();
+  if (was_held == left.has_value()) return {};
+  held_until_.reset();
+  if (!left) {
+    return tell("cluster", "workers", store::EventLevel::warning, "MassLossHoldEnded",
+                "instances of workers that are still lost are placed elsewhere now");
+  }
+  held_until_ = clock_.system_now() + *left;
+  const auto share = health_.hold_for();
+  return tell("cluster", "workers", store::EventLevel::error, "MassLossHold",
+              fmt::format("{} of {} workers were lost at about the same time: nothing is moved for "
+                          "{}; is it the network?",
+                          share.gone, share.all, duration_text(*left)));
+}
+
+Result<void> ControlLoop::note_drained(const std::vector<std::string>& workers) {
+  for (const auto& name : workers) {
+    const auto known =
+        store::update<model::Worker>(store_, model::kWorkerKind, name, [](model::Worker& worker) {
+          if (worker.scheduling != model::Scheduling::draining) return false;
+          worker.scheduling = model::Scheduling::drained;
+          return true;
+        });
+    if (!known && known.error().code == ErrorCode::not_found) continue;
+    if (!known) return fail(known.error());
+    BERTH_CHECK(tell(model::kWorkerKind, name, store::EventLevel::info, "Drained",
+                     "no instance is left on it; nothing is placed there until it is uncordoned"));
+  }
+  return {};
+}
+
+Result<void> ControlLoop::tell(std::string_view kind, std::string name, store::EventLevel level,
+                               std::string reason, std::string message) {
+  return store_.append_event({.id = 0,
+                              .time = clock_.system_now(),
+                              .kind = std::string(kind),
+                              .name = std::move(name),
+                              .level = level,
+                              .reason = std::move(reason),
+                              .message = std::move(message)});
 }
 
 Result<void> ControlLoop::look_at_engines(ClusterState& state) {
@@ -135,13 +214,13 @@ Result<void> ControlLoop::look_at_engines(ClusterState& state) {
       }
       const auto latest = workers_.find(instance.value.placement->worker);
       if (!latest) continue;
-      for (const auto& report : latest->report.instances) {
+      for (const auto& report : latest->instances) {
         const bool serves = report.instance == instance.name && report.resident &&
                             report.state == model::InstanceState::ready;
         if (!serves) continue;
         const Sighting sighting{.model = model.value,
                                 .instance = instance.value,
-                                .build = build_of(latest->report.packs, *instance.value.placement),
+                                .build = build_of(latest->packs, *instance.value.placement),
                                 .resident = *report.resident};
         is_new = note_sighting(sighting, to_rfc3339(state.now), known) || is_new;
       }
@@ -175,18 +254,23 @@ Result<bool> ControlLoop::run_once() {
     state.view.add(worker_view(worker.value, workers_));
     if (const auto latest = workers_.find(worker.name)) {
       auto& progress = state.progress[worker.name];
-      progress.revision = latest->report.revision;
-      for (const auto& instance : latest->report.instances) {
+      progress.revision = latest->revision;
+      for (const auto& instance : latest->instances) {
         progress.instances.push_back(instance.instance);
       }
     }
   }
+  state.given_up = given_up_;
+  state.held_until = held_until_;
   BERTH_CHECK(look_at_engines(state));
   if (onlooker_) onlooker_(state);
   const Randomness random{.new_id = [] { return random_id(5); },
                           .new_key = [] { return random_key(); }};
   Decision decision = reconcile(state, backends_, random);
-  if (decision.writes.empty()) return judged;
+  if (decision.writes.empty()) {
+    BERTH_CHECK(note_drained(decision.drained));
+    return judged;
+  }
   BERTH_CHECK(store_.commit(std::move(decision.writes)));
   for (auto& event : decision.events) {
     BERTH_CHECK(store_.append_event(std::move(event)));

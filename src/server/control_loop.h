@@ -4,15 +4,23 @@
 
 #include "backends/backend.h"
 #include "base/clock.h"
+#include "server/worker_health.h"
 #include "server/worker_registry.h"
 #include "store/store.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace berth::server {
 
@@ -22,7 +30,7 @@ struct ClusterState;
 class ControlLoop {
  public:
   ControlLoop(store::Store& store, WorkerRegistry& workers, const backends::Registry& backends,
-              const Clock& clock);
+              const Clock& clock, HealthPolicy health = {});
   ~ControlLoop();
   ControlLoop(const ControlLoop&) = delete;
   ControlLoop& operator=(const ControlLoop&) = delete;
@@ -36,6 +44,13 @@ class ControlLoop {
   // Something changed that the store does not show, such as a report. Thread-safe.
   void poke();
 
+  // For how long instances of lost workers are not moved yet, most workers having been lost at
+  // once; 0: they are moved. Thread-safe.
+  [[nodiscard]] Duration mass_loss_hold() const { return Duration(hold_left_.load()); }
+
+  // How many workers are in each state. Thread-safe.
+  [[nodiscard]] std::map<model::WorkerState, std::size_t> worker_counts() const;
+
   // One pass; true if it wrote something. For tests; otherwise the thread calls it.
   Result<bool> run_once();
 
@@ -43,6 +58,12 @@ class ControlLoop {
   void run(const std::stop_token& stop);
   // Marks workers that fell silent, or speak again.
   Result<bool> judge_workers();
+  Result<void> note_worker(const WorkerHealth::Verdict& verdict);
+  Result<void> note_hold(bool was_held);
+  // Of workers that are to be empty and are by now.
+  Result<void> note_drained(const std::vector<std::string>& workers);
+  Result<void> tell(std::string_view kind, std::string name, store::EventLevel level,
+                    std::string reason, std::string message);
   // Reads what was seen of the models' instances, and adds what their workers say now.
   Result<void> look_at_engines(ClusterState& state);
 
@@ -51,7 +72,12 @@ class ControlLoop {
   const backends::Registry& backends_;
   const Clock& clock_;
   Onlooker onlooker_;
-  std::mutex mutex_;
+  WorkerHealth health_;
+  std::set<std::string> given_up_;  // workers, by the last look
+  std::atomic<Duration::rep> hold_left_ = 0;
+  std::optional<SystemTime> held_until_;
+  mutable std::mutex mutex_;
+  std::map<model::WorkerState, std::size_t> worker_counts_;
   std::condition_variable_any woken_;
   bool poked_ = true;
   std::jthread thread_;

@@ -139,7 +139,7 @@ Result<std::vector<FileSet>> look_at_files(ServerContext& context,
     for (const auto& request : requests) {
       if (request.worker == one.name) of.requests.push_back(request);
     }
-    if (const auto latest = context.workers.find(one.name)) of.statuses = latest->report.files;
+    if (const auto latest = context.workers.find(one.name)) of.statuses = latest->files;
     if (one.state == model::WorkerState::ready) {
       if (auto cached = context.caller.ask_for_files(one)) {
         of.cached = *std::move(cached);

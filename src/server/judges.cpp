@@ -42,7 +42,7 @@ model::ComputeTable judge_found(ServerContext& context, const FoundModel& found,
     workers.push_back(item.value);
     // Packs come after a worker has joined.
     const auto latest = context.workers.find(item.name);
-    if (latest && !latest->report.packs.empty()) workers.back().packs = latest->report.packs;
+    if (latest && !latest->packs.empty()) workers.back().packs = latest->packs;
   }
   request.files = found.files;
   return judge_model(

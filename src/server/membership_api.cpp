@@ -128,10 +128,11 @@ Result<net::Response> delete_worker(ServerContext& context, const ApiRequest& re
                 "{} is this machine's own worker; start the server with --no-worker first", name);
   }
   BERTH_TRY(const std::string users, instances_on(context, name));
-  if (!users.empty()) {
+  // Those of a lost worker are placed elsewhere: it does not come back.
+  if (!users.empty() && worker.state != model::WorkerState::lost) {
     return fail(ErrorCode::conflict,
-                "{} has the instances {}; stop their models, or let them run elsewhere first", name,
-                users);
+                "{0} has the instances {1}; let them run elsewhere first (berth workers drain {0})",
+                name, users);
   }
   // What it may do ends first: it must not come back as a new worker.
   BERTH_CHECK(context.members.revoke(name));
@@ -139,6 +140,49 @@ Result<net::Response> delete_worker(ServerContext& context, const ApiRequest& re
   context.workers.forget(name);
   context.control.poke();
   return net::json_response(200, to_json(RemovedWorker{.name = name}));
+}
+
+struct WorkerEdit {
+  model::Scheduling scheduling = model::Scheduling::open;
+};
+BOOST_DESCRIBE_STRUCT(WorkerEdit, (), (scheduling))
+constexpr FieldInfo kWorkerEditFields[] = {
+    {.name = "scheduling",
+     .text = "open; cordoned: nothing new is placed there; draining: what is there moves away too, "
+             "until it is drained",
+     .required = true}};
+constexpr std::span<const FieldInfo> field_table(const WorkerEdit*) { return kWorkerEditFields; }
+
+Result<net::Response> edit_worker(ServerContext& context, const ApiRequest& request) {
+  BERTH_TRY(const auto edit, read_body<WorkerEdit>(request));
+  if (edit.scheduling == model::Scheduling::drained) {
+    return fail(make_error(ErrorCode::invalid_parameter,
+                           "a worker becomes drained by itself once it has no instance; say "
+                           "\"draining\"")
+                    .with_field("scheduling"));
+  }
+  const std::string name = request.param("name");
+  BERTH_CHECK(find_worker(context, name));
+  bool changed = false;
+  BERTH_TRY(const auto worker,
+            store::update<model::Worker>(
+                context.store, model::kWorkerKind, name, [&](model::Worker& value) {
+                  const bool is_done = edit.scheduling == model::Scheduling::draining &&
+                                       value.scheduling == model::Scheduling::drained;
+                  changed = !is_done && value.scheduling != edit.scheduling;
+                  if (changed) value.scheduling = edit.scheduling;
+                  return changed;
+                }));
+  if (changed) {
+    BERTH_CHECK(context.store.append_event({.id = 0,
+                                            .time = context.clock.system_now(),
+                                            .kind = std::string(model::kWorkerKind),
+                                            .name = name,
+                                            .level = store::EventLevel::info,
+                                            .reason = "Scheduling",
+                                            .message = std::string(enum_name(edit.scheduling))}));
+  }
+  return net::json_response(200, to_json(worker.value));
 }
 
 }  // namespace
@@ -169,8 +213,14 @@ void add_membership_routes(net::Router& router, ServerContext& context) {
       {.summary = "Let nobody else join with a token",
        .tag = "workers",
        .response = net::body<RemovedToken>()});
+  add("PATCH", "/api/v1/workers/{name}", edit_worker,
+      {.summary = "Cordon a worker, drain it, or open it again",
+       .tag = "workers",
+       .request = net::body<WorkerEdit>(SchemaUse::input),
+       .response = net::body<model::Worker>()});
   add("DELETE", "/api/v1/workers/{name}", delete_worker,
-      {.summary = "Remove a worker that has no instances, and take its certificates back",
+      {.summary =
+           "Remove a worker that is lost or has no instances, and take its certificates back",
        .tag = "workers",
        .response = net::body<RemovedWorker>()});
 }

@@ -1,6 +1,7 @@
 #include "server/reconcile.h"
 
 #include "schedule/place.h"
+#include "server/replicas.h"
 #include "server/worker_view.h"
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <tuple>
 
 namespace berth::server {
 namespace {
@@ -38,12 +38,15 @@ class Pass {
   }
 
   Decision run() {
+    mark_unreachable();
     for (const auto& model : state_.models) count_replicas(model);
     stop_orphans();
     end_stopping();
     claim_placed();
+    for (const auto& model : state_.models) move_lost(model.value);
     for (const auto& model : state_.models) place_pending(model.value);
     remove_models();
+    find_drained();
     write_changes();
     return std::move(decision_);
   }
@@ -134,30 +137,20 @@ class Pass {
     }
     if (model.value.deleting || deployment.replicas == 0) hasten(deployment.name);
     if (model.value.deleting) return;
-    std::vector<Working*> current;
-    std::vector<Working*> old;
-    for (Working* instance : live) {
-      const bool is_current = instance->value.model_generation == model.value.generation;
-      (is_current ? current : old).push_back(instance);
+    std::vector<LiveInstance> instances;
+    instances.reserve(live.size());
+    for (const Working* instance : live) {
+      const auto* worker = worker_of(*instance);
+      instances.push_back({.value = &instance->value, .leaves = worker && is_emptied(*worker)});
     }
-    replace_old(deployment, current, old);
-    if (current.size() > deployment.replicas) {
-      // The least useful go first: those that do not serve, then the youngest.
-      std::sort(current.begin(), current.end(), [](const Working* a, const Working* b) {
-        const bool a_ready = a->value.state == InstanceState::ready;
-        const bool b_ready = b->value.state == InstanceState::ready;
-        if (a_ready != b_ready) return a_ready;
-        return std::tie(a->value.created_at, a->name) < std::tie(b->value.created_at, b->name);
-      });
-      for (std::size_t i = deployment.replicas; i < current.size(); ++i) {
-        const std::string reason = "the model was scaled down";
-        if (deployment.replicas == 0)
-          stop(*current[i], reason);
-        else
-          drain(*current[i], reason);
-      }
+    const auto plan = plan_replicas(model.value, instances);
+    for (const auto& ending : plan.endings) {
+      if (ending.at_once)
+        stop(*live[ending.index], ending.reason);
+      else
+        drain(*live[ending.index], ending.reason);
     }
-    for (std::size_t i = current.size(); i < deployment.replicas; ++i) create(model.value);
+    for (std::size_t i = 0; i < plan.missing; ++i) create(model.value);
   }
 
   // Ends what is being drained: somebody wants the model to be gone.
@@ -166,28 +159,6 @@ class Pass {
       const bool drains =
           instance.value.model == model && instance.value.state == InstanceState::stopping;
       if (drains) remove_assignments(instance.name);
-    }
-  }
-
-  // Ends instances of an earlier generation: one for each new one that serves; all at once where
-  // the policy says replace; and, where the policy leaves it to us, for a new one that waits.
-  void replace_old(const model::Deployment& deployment, const std::vector<Working*>& current,
-                   const std::vector<Working*>& old) {
-    std::size_t may_end = 0;
-    if (deployment.update == model::UpdatePolicy::replace) may_end = old.size();
-    for (const Working* instance : current) {
-      const bool waits = instance->value.state == InstanceState::pending &&
-                         !instance->value.reason.empty() &&
-                         deployment.update == model::UpdatePolicy::automatic;
-      if (instance->value.state == InstanceState::ready || waits) ++may_end;
-    }
-    if (deployment.replicas == 0) may_end = old.size();
-    const std::size_t keep = deployment.replicas > may_end ? deployment.replicas - may_end : 0;
-    for (std::size_t i = keep; i < old.size(); ++i) {
-      if (deployment.replicas == 0)
-        stop(*old[i], "the model was edited");
-      else
-        drain(*old[i], "the model was edited");
     }
   }
 
@@ -219,9 +190,110 @@ class Pass {
     }
   }
 
-  // Whether the worker has said that nothing of the instance is left.
+  // ---- workers that are silent, gone or emptied
+
+  // nullptr where it has no place, or its worker was removed.
+  [[nodiscard]] const model::WorkerView* worker_of(const Working& instance) const {
+    return instance.value.placement ? view_.find(instance.value.placement->worker) : nullptr;
+  }
+
+  static bool is_silent(const model::WorkerView& worker) {
+    return worker.state == model::WorkerState::suspected ||
+           worker.state == model::WorkerState::lost;
+  }
+
+  static bool is_emptied(const model::WorkerView& worker) {
+    return worker.scheduling == model::Scheduling::draining ||
+           worker.scheduling == model::Scheduling::drained;
+  }
+
+  // What serves gets no new requests while nobody knows how its worker is.
+  void mark_unreachable() {
+    for (auto& instance : instances_) {
+      const bool runs = instance.value.placement && !instance.value.is_over();
+      if (!runs || instance.value.state == InstanceState::unreachable) continue;
+      const auto* worker = worker_of(instance);
+      const auto& name = instance.value.placement->worker;
+      if (worker == nullptr) {
+        lose_place(instance, fmt::format("its worker {} was removed", name));
+      } else if (is_silent(*worker)) {
+        const std::string reason = fmt::format("its worker {}: {}", name, worker->reason);
+        tell(store::EventLevel::warning, instance.name, "Unreachable", reason);
+        enter(instance, InstanceState::unreachable, reason);
+      }
+    }
+  }
+
+  // It waits for a place anew; whatever still runs of it belongs to an older generation.
+  void lose_place(Working& instance, std::string reason) {
+    tell(store::EventLevel::warning, instance.name, "Moving", reason);
+    remove_assignments(instance.name);
+    auto& value = instance.value;
+    ++value.generation;
+    value.placement.reset();
+    value.serving.reset();
+    value.warnings.clear();
+    value.host.clear();
+    value.port = 0;
+    value.pid.reset();
+    value.attempt = 0;
+    value.failures = 0;
+    enter(instance, InstanceState::pending, "");
+  }
+
+  // Instances of lost workers go where there is room. Without room they stay: their worker may come
+  // back, with the engine still running.
+  void move_lost(const model::Model& model) {
+    for (auto& instance : instances_) {
+      const bool concerns = instance.value.model == model.deployment.name &&
+                            instance.value.model_generation == model.generation &&
+                            instance.value.state == InstanceState::unreachable;
+      if (!concerns) continue;
+      const auto worker = instance.value.placement->worker;
+      const auto* view = worker_of(instance);
+      const bool is_lost = view != nullptr && view->state == model::WorkerState::lost;
+      if (!is_lost || is_emptied(*view)) continue;  // replaced by a new one
+      if (!state_.given_up.contains(worker)) {
+        if (state_.held_until) {
+          explain_stay(instance, fmt::format("nothing is moved until {}, since most workers are "
+                                             "lost at once",
+                                             to_rfc3339(*state_.held_until)));
+        }
+        continue;
+      }
+      auto placed = find_place(model);
+      if (!placed) {
+        explain_stay(instance, "nothing else can take it: " + placed.error());
+        continue;
+      }
+      lose_place(instance, fmt::format("its worker {} is lost", worker));
+      take_place(instance, model, *std::move(placed));
+    }
+  }
+
+  void explain_stay(Working& instance, const std::string& why) {
+    const auto& worker = instance.value.placement->worker;
+    std::string reason = fmt::format("its worker {} is lost; {}", worker, why);
+    if (instance.value.reason == reason) return;
+    enter(instance, InstanceState::unreachable, std::move(reason));
+  }
+
+  // Workers that are to be emptied and have nothing left.
+  void find_drained() {
+    for (const auto& [name, worker] : view_.workers()) {
+      if (worker.scheduling != model::Scheduling::draining) continue;
+      const bool in_use = std::any_of(instances_.begin(), instances_.end(), [&](const auto& one) {
+        return one.value.placement && one.value.placement->worker == name;
+      });
+      if (!in_use) decision_.drained.push_back(name);
+    }
+  }
+
+  // Whether nothing of the instance is left, as its worker says. One that is lost ends it when it
+  // comes back, for want of an assignment.
   [[nodiscard]] bool is_gone(const Working& instance) const {
-    if (!instance.value.placement) return true;
+    const auto* worker = worker_of(instance);
+    if (worker == nullptr || worker->state == model::WorkerState::lost) return true;
     const auto found = state_.progress.find(instance.value.placement->worker);
     if (found == state_.progress.end() || found->second.revision < instance.revision) return false;
     const auto& left = found->second.instances;
@@ -267,18 +339,16 @@ class Pass {
     enter(instance, InstanceState::pending, std::move(reason));
   }
 
-  void place(Working& instance, const model::Model& model) {
+  // The best place now, or why there is none.
+  [[nodiscard]] tl::expected<schedule::ScoredPlacement, std::string> find_place(
+      const model::Model& model) const {
     const backends::Backend* backend = backends_.find(model.backend);
     if (backend == nullptr) {
-      wait(instance, fmt::format("this version has no backend named {}", model.backend));
-      return;
+      return tl::unexpected(fmt::format("this version has no backend named {}", model.backend));
     }
     const auto parameters =
         backends::parse_parameters(backend->descriptor(), model.deployment.parameters);
-    if (!parameters) {
-      wait(instance, parameters.error().to_string());
-      return;
-    }
+    if (!parameters) return tl::unexpected(parameters.error().to_string());
     const auto seen = state_.observations.find(model.deployment.name);
     const schedule::PlacementRequest request{
         .deployment = model.deployment,
@@ -288,12 +358,19 @@ class Pass {
         .compute = &model.compute,
         .observed = seen == state_.observations.end() ? nullptr : &seen->second};
     auto placed = schedule::place(request, view_);
-    if (!placed) {
-      wait(instance, schedule::explain(placed.error()));
-      return;
-    }
-    view_.apply(model.deployment.name, placed->placement);
-    assign(instance, model, *std::move(placed));
+    if (!placed) return tl::unexpected(schedule::explain(placed.error()));
+    return *std::move(placed);
+  }
+
+  void place(Working& instance, const model::Model& model) {
+    auto placed = find_place(model);
+    if (!placed) return wait(instance, std::move(placed).error());
+    take_place(instance, model, *std::move(placed));
+  }
+
+  void take_place(Working& instance, const model::Model& model, schedule::ScoredPlacement placed) {
+    view_.apply(model.deployment.name, placed.placement);
+    assign(instance, model, std::move(placed));
   }
 
   void assign(Working& instance, const model::Model& model, schedule::ScoredPlacement placed) {

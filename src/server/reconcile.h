@@ -12,6 +12,8 @@
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,8 @@ struct ClusterState {
     std::vector<std::string> instances;
   };
   std::map<std::string, WorkerProgress> progress;
+  std::set<std::string> given_up;        // lost workers, whose instances are to be placed elsewhere
+  std::optional<SystemTime> held_until;  // those of other lost workers stay, most being lost
   SystemTime now;
 };
 
@@ -42,6 +46,7 @@ struct ClusterState {
 struct Decision {
   std::vector<store::Write> writes;
   std::vector<store::Event> events;
+  std::vector<std::string> drained;  // workers that were to be emptied and are
 };
 
 // `new_id` gives the random end of an instance's name, `new_key` an engine's key.

@@ -28,11 +28,14 @@ struct ServeSettings {
   std::optional<Bytes> download_limit;  // a second
   std::vector<std::string> allow_env;
   std::uint32_t keep_logs = 10;
+  std::uint32_t suspect_after = 20;    // seconds
+  std::uint32_t lost_after = 60;       // seconds
+  std::uint32_t mass_loss_hold = 600;  // seconds
 };
 BOOST_DESCRIBE_STRUCT(ServeSettings, (),
                       (listen, cluster_listen, cluster_advertise, insecure_http, worker,
                        leave_engines, engines_by_proxy, threads, log_level, download_limit,
-                       allow_env, keep_logs))
+                       allow_env, keep_logs, suspect_after, lost_after, mass_loss_hold))
 inline constexpr FieldInfo kServeFields[] = {
     {.name = "listen", .text = "address and port of the API, the gateway and the page"},
     {.name = "cluster_listen",
@@ -58,6 +61,24 @@ inline constexpr FieldInfo kServeFields[] = {
          "how many logs of an instance the local worker keeps, one for each start of its engine",
      .minimum = 1,
      .maximum = 1000},
+    {.name = "suspect_after",
+     .text = "a worker that has been silent for so long gets no new requests",
+     .unit = "seconds",
+     .minimum = 6,  // it reports every five
+     .maximum = 3600},
+    {.name = "lost_after",
+     .text = "the instances of one that has been silent for so long are placed elsewhere; longer "
+             "than suspect_after",
+     .unit = "seconds",
+     .minimum = 7,
+     .maximum = 86400},
+    {.name = "mass_loss_hold",
+     .text =
+         "where more than half of four workers or more are lost at once, for so long nothing is "
+         "moved; 0: always move",
+     .unit = "seconds",
+     .minimum = 0,
+     .maximum = 86400},
 };
 constexpr std::span<const FieldInfo> field_table(const ServeSettings*) { return kServeFields; }
 

@@ -25,16 +25,12 @@ class WorkerRegistry {
   // The worker is one of ours no more.
   void forget(const std::string& worker);
 
-  struct Latest {
-    cluster::WorkerReport report;
-    SteadyTime received;
-  };
   // Of all that have spoken, by name.
   [[nodiscard]] std::map<std::string, std::vector<model::FilesStatus>> files() const;
   [[nodiscard]] std::map<std::string, cluster::WorkerReport> reports() const;
-  [[nodiscard]] std::optional<Latest> find(const std::string& worker) const;
-  // How long the worker has been silent; nullopt where it never spoke to this server.
-  [[nodiscard]] std::optional<Duration> silence(const std::string& worker) const;
+  [[nodiscard]] std::optional<cluster::WorkerReport> find(const std::string& worker) const;
+  // When the worker registered or reported last; nullopt where it never spoke to this server.
+  [[nodiscard]] std::optional<SteadyTime> heard(const std::string& worker) const;
   // What the worker said last of an instance.
   [[nodiscard]] std::optional<cluster::InstanceReport> find_instance(
       const std::string& worker, const std::string& instance, std::uint64_t generation) const;
@@ -42,10 +38,11 @@ class WorkerRegistry {
  private:
   const Clock& clock_;
   mutable std::mutex mutex_;
-  std::map<std::string, Latest> latest_;
+  struct Contact {
+    SteadyTime heard;
+    std::optional<cluster::WorkerReport> report;  // since it registered
+  };
+  std::map<std::string, Contact> contacts_;
 };
-
-// Silent for longer, a worker is not ready any more.
-inline constexpr Duration kWorkerSilence = std::chrono::seconds(20);
 
 }  // namespace berth::server

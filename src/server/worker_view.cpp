@@ -6,6 +6,7 @@ model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry&
   model::WorkerView view{.name = worker.name,
                          .state = worker.state,
                          .reason = worker.reason,
+                         .scheduling = worker.scheduling,
                          .system = worker.system,
                          .labels = worker.labels,
                          .devices = {},
@@ -13,11 +14,10 @@ model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry&
                          .instances = {},
                          .used_by = {}};
   const auto latest = registry.find(worker.name);
-  const auto& devices =
-      latest && !latest->report.devices.empty() ? latest->report.devices : worker.devices;
-  if (latest && !latest->report.packs.empty()) view.packs = latest->report.packs;
+  const auto& devices = latest && !latest->devices.empty() ? latest->devices : worker.devices;
+  if (latest && !latest->packs.empty()) view.packs = latest->packs;
   if (latest) {
-    for (const auto& instance : latest->report.instances) {
+    for (const auto& instance : latest->instances) {
       auto& uses = view.used_by[{instance.instance, instance.generation}];
       for (const auto& [device, used] : instance.device_memory) uses[device] += used;
     }
