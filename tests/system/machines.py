@@ -21,6 +21,8 @@ class Machine:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
     output: list[str] = field(default_factory=list)
+    namespace: str | None = None  # of a host of its own; see hosts.py
+    address: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         self.berth = Berth(self.home, port=0)
@@ -32,9 +34,10 @@ class Machine:
     def start(self, *arguments: str, env: dict[str, str] | None = None) -> "Machine":
         assert self.process is None or self.process.poll() is not None, "it runs already"
         self.output.clear()
+        inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         self.process = subprocess.Popen(
-            [BERTH, "worker", "--name", self.name, "--listen", f"127.0.0.1:{self.port}",
-             *arguments],
+            [*inside, BERTH, "worker", "--name", self.name,
+             "--listen", f"{self.address}:{self.port}", *arguments],
             env=self.berth.env | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, text=True, start_new_session=True)
         threading.Thread(target=self._collect, args=(self.process,), daemon=True).start()
