@@ -24,6 +24,7 @@
 #include "server/rejudge.h"
 #include "server/stream_api.h"
 #include "server/worker_figures.h"
+#include "server/worker_reach.h"
 #include "signals.h"
 #include "store/sqlite_store.h"
 
@@ -242,6 +243,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   api->start();
   server::judge_when_possible(context);
   control.start();
+  const server::WorkerReach reach(workers, [&control] { control.poke(); });
   const server::CertificateWatch certificates(*store, *identity, members, real_clock());
   greet(url, data, admin_key);
   {

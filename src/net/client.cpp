@@ -273,4 +273,10 @@ Task<Result<Response>> Client::fetch(Endpoint endpoint, ClientRequest request,
       .status = answer.status(), .headers = answer.headers(), .body = std::move(body)};
 }
 
+Task<Result<void>> try_connect(Endpoint endpoint, Duration limit) {
+  auto transport = co_await connect_to({.endpoint = std::move(endpoint), .tls = {}}, limit);
+  if (!transport) co_return fail(std::move(transport).error());
+  co_return Result<void>{};
+}
+
 }  // namespace berth::net

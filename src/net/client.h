@@ -117,6 +117,9 @@ class Client {
   std::shared_ptr<State> state_;
 };
 
+// Whether a connection can be made; it is closed at once. Errors as those of `send`.
+Task<Result<void>> try_connect(Endpoint endpoint, Duration limit);
+
 // For code that blocks, such as commands: one request on a connection and an io_context of its own.
 Result<Response> fetch_blocking(Endpoint endpoint, ClientRequest request,
                                 ClientDeadlines deadlines = {}, Bytes body_limit = 32_MiB);

@@ -88,7 +88,10 @@ Result<net::Response> list_assignments(ServerContext& context, const ApiRequest&
 }
 
 // Takes over what a worker says of an instance. False: nothing of it is new.
-bool take_over(Instance& instance, const cluster::InstanceReport& report, SystemTime now) {
+// `reachable`: this server can connect to the worker.
+bool take_over(Instance& instance, const cluster::InstanceReport& report, bool reachable,
+               SystemTime now) {
+  if (!reachable && instance.state == InstanceState::unreachable) return false;
   const bool concerns = instance.generation == report.generation && instance.placement &&
                         instance.state != InstanceState::stopping &&
                         instance.state != InstanceState::pending &&
@@ -124,14 +127,15 @@ store::EventLevel level_of(InstanceState state) {
   return store::EventLevel::info;
 }
 
-Result<void> take_report(ServerContext& context, const cluster::InstanceReport& report) {
+Result<void> take_report(ServerContext& context, const cluster::InstanceReport& report,
+                         bool reachable) {
   bool changed = false;
   const auto now = context.clock.system_now();
-  const auto stored = store::update<Instance>(context.store, model::kInstanceKind, report.instance,
-                                              [&](Instance& instance) {
-                                                changed = take_over(instance, report, now);
-                                                return changed;
-                                              });
+  const auto stored = store::update<Instance>(
+      context.store, model::kInstanceKind, report.instance, [&](Instance& instance) {
+        changed = take_over(instance, report, reachable, now);
+        return changed;
+      });
   if (!stored) {
     // An instance that is gone here: its worker ends it, for want of an assignment.
     if (stored.error().code == ErrorCode::not_found) return {};
@@ -165,7 +169,10 @@ Result<net::Response> report(ServerContext& context, const ApiRequest& request) 
   }
   if (!known) return fail(known.error());
   if (!context.workers.accept(report)) return net::json_response(200, json::object{});
-  for (const auto& instance : report.instances) BERTH_CHECK(take_report(context, instance));
+  const bool reachable = context.workers.trouble(report.worker).empty();
+  for (const auto& instance : report.instances) {
+    BERTH_CHECK(take_report(context, instance, reachable));
+  }
   context.control.poke();
   return net::json_response(200, json::object{});
 }

@@ -130,7 +130,10 @@ std::map<model::WorkerState, std::size_t> ControlLoop::worker_counts() const {
 Result<void> ControlLoop::note_worker(const WorkerHealth::Verdict& verdict) {
   const bool speaks = verdict.state == model::WorkerState::ready;
   std::string reason;
-  if (!speaks && verdict.heard) {
+  const std::string trouble = workers_.trouble(verdict.name);
+  if (!speaks && !trouble.empty()) {
+    reason = fmt::format("it reports, but this server can not reach it: {}", trouble);
+  } else if (!speaks && verdict.heard) {
     reason = "not heard since " + to_rfc3339(clock_.system_now() - verdict.silence);
   } else if (!speaks) {
     reason = "has not been heard since the server started";

@@ -29,8 +29,17 @@ class WorkerRegistry {
   [[nodiscard]] std::map<std::string, std::vector<model::FilesStatus>> files() const;
   [[nodiscard]] std::map<std::string, cluster::WorkerReport> reports() const;
   [[nodiscard]] std::optional<cluster::WorkerReport> find(const std::string& worker) const;
-  // When the worker registered or reported last; nullopt where it never spoke to this server.
+  // When server and worker spoke last, which takes both ways: the earlier of the last report and,
+  // while the server can not reach it, the last time that it could. nullopt where the worker never
+  // spoke to this server.
   [[nodiscard]] std::optional<SteadyTime> heard(const std::string& worker) const;
+  // Where each worker that reports can be reached, as it says.
+  [[nodiscard]] std::map<std::string, std::string> addresses() const;
+  // Whether the server could connect to the worker's address: why not, or empty. True: that is new.
+  bool note_reach(const std::string& worker, const std::string& address,
+                  const std::string& trouble);
+  // Why the server can not reach a worker; empty where it can, as far as it knows.
+  [[nodiscard]] std::string trouble(const std::string& worker) const;
   // What the worker said last of an instance.
   [[nodiscard]] std::optional<cluster::InstanceReport> find_instance(
       const std::string& worker, const std::string& instance, std::uint64_t generation) const;
@@ -40,6 +49,8 @@ class WorkerRegistry {
   mutable std::mutex mutex_;
   struct Contact {
     SteadyTime heard;
+    SteadyTime reached;                           // last; at first, since it registered
+    std::string trouble = {};                     // why it can not be reached
     std::optional<cluster::WorkerReport> report;  // since it registered
   };
   std::map<std::string, Contact> contacts_;

@@ -80,6 +80,11 @@ class Network:
         if from_server:
             run("nft", "add", "rule", "inet", self.name, "output", "ip", "daddr", address, "drop")
 
+    def close_port(self, space: str, port: int) -> None:
+        """A firewall in front of a host's port: what it opens itself goes through."""
+        run("nft", "add", "rule", "inet", self.name, "output", "ip", "daddr", self.hosts[space],
+            "tcp", "dport", str(port), "drop")
+
     def heal(self) -> None:
         for hook in ("input", "output"):
             run("nft", "flush", "chain", "inet", self.name, hook)

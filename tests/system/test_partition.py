@@ -3,14 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
-from harness import BERTH, eventually, processes_with
+from harness import eventually, processes_with
 from hosts import Site, site
 from machines import Machine
 
@@ -128,3 +128,87 @@ def test_a_worker_whose_address_changes_is_reached_at_the_new_one(lan: Site, tin
     after = lan.server.wait_ready("chat")[0]
     assert after["pid"] == before["pid"]
     ask(lan, "chat")
+
+
+def test_a_worker_behind_a_firewall_is_told_apart_and_its_instances_go_elsewhere(
+        lan: Site, tiny_file: Path):
+    two_replicas(lan, tiny_file)
+    box = lan.machines[1]
+    lan.network.close_port(box.namespace, box.port)
+    suspected = lan.wait_worker("box-2", "suspected", 40)
+    assert "reports" in suspected["reason"] and f":{box.port}" in suspected["reason"]
+    for _ in range(4):
+        ask(lan, "chat")
+    lan.wait_worker("box-2", "lost", 40)
+    found = lan.server.wait_ready("chat", 2)
+    assert {one["worker"] for one in found} == {"box-1"}
+    eventually("it has ended its engine, which it was told to", lambda: not engines_of(box), 30)
+    lan.network.heal()
+    lan.wait_worker("box-2")
+
+
+def test_when_most_workers_are_lost_at_once_nothing_is_moved(tmp_path: Path, tiny_file: Path):
+    with site(tmp_path, BERTH_MASS_LOSS_HOLD="20", **SOON) as lan:
+        boxes = [lan.join(f"box-{i}") for i in range(4)]
+        lan.server.deploy("chat", tiny_file, "--replicas", 4)
+        before = lan.server.wait_ready("chat", 4)
+        for box in boxes[1:]:
+            lan.cut(box)
+        for box in boxes[1:]:
+            lan.wait_worker(box.name, "lost", 40)
+        held = eventually("they say why they stay", lambda: [
+            one for one in lan.server.instances("chat")
+            if "most workers are lost at once" in one["reason"]], 10)
+        assert len(held) == len({one["worker"] for one in before} - {"box-0"})
+        assert "berth_mass_loss_hold_seconds 0" not in lan.server.api("GET", "/metrics")
+        assert 'berth_workers{state="lost"} 3' in lan.server.api("GET", "/metrics")
+        ask(lan, "chat")
+        after = lan.server.wait_ready("chat", 4, 60)
+        assert {one["worker"] for one in after} == {"box-0"}
+        told = [one["reason"] for one in lan.server.json(
+            "events", "--kind", "cluster", "--limit", 10)["items"]]
+        assert told == ["MassLossHoldEnded", "MassLossHold"]
+        lan.network.heal()
+        for box in boxes:
+            lan.wait_worker(box.name)
+            if box is not boxes[0]:
+                eventually(f"{box.name} has ended its engine", lambda: not engines_of(box), 30)
+
+
+LOAD = """
+import os, sys, time, httpx
+url, seconds = sys.argv[1], float(sys.argv[2])
+end, done = time.monotonic() + seconds, 0
+with httpx.Client(headers={"Authorization": "Bearer " + os.environ["ENGINE_KEY"]}) as client:
+    while time.monotonic() < end:
+        client.post(url + "/v1/completions", json={"prompt": "x", "max_tokens": 2}).raise_for_status()
+        done += 1
+print(done)
+"""
+
+
+def direct_load(machine: Machine, instance: dict[str, Any], seconds: float) -> int:
+    """Requests to an engine on its own machine; how many it answered. None may fail."""
+    environment = Path(f"/proc/{instance['pid']}/environ").read_bytes().split(b"\0")
+    key = next(one for one in environment if one.startswith(b"LLAMA_API_KEY=")).split(b"=")[1]
+    done = subprocess.run(
+        ["ip", "netns", "exec", machine.namespace, sys.executable, "-c", LOAD,
+         f"http://127.0.0.1:{instance['port']}", str(seconds)],
+        env=os.environ | {"ENGINE_KEY": key.decode()}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_a_server_that_is_away_for_long_finds_everything_as_it_was(lan: Site, tiny_file: Path):
+    before = two_replicas(lan, tiny_file)
+    lan.server.stop(signal.SIGKILL)
+    seconds = 2 * float(SOON["BERTH_LOST_AFTER"])
+    assert direct_load(lan.machines[1], on(before, "box-2"), seconds) > 10
+    lan.server.start("--no-worker", "--cluster-listen", f"{lan.network.server}:{lan.door}")
+    after = lan.server.wait_ready("chat", 2)
+    for name in ("box-1", "box-2"):
+        lan.wait_worker(name)
+    assert {(one["name"], one["generation"], one["pid"]) for one in after} == {
+        (one["name"], one["generation"], one["pid"]) for one in before}
+    events = lan.server.json("events", "--limit", 500)["items"]
+    assert not {"Lost", "Moving", "Unreachable"} & {one["reason"] for one in events}
