@@ -87,6 +87,7 @@ def test_the_only_worker_returns_and_its_engine_is_adopted(lan: Site, tiny_file:
     ask(lan, "chat")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["to_server", "from_server"])
 def test_a_way_that_is_cut_in_one_direction_loses_no_request_for_long(
         lan: Site, tiny_file: Path, way: str):
@@ -100,6 +101,7 @@ def test_a_way_that_is_cut_in_one_direction_loses_no_request_for_long(
     lan.server.wait_ready("chat", 2)
 
 
+@pytest.mark.long
 def test_a_network_that_flaps_moves_nothing(lan: Site, tiny_file: Path):
     before = two_replicas(lan, tiny_file)
     for _ in range(4):
@@ -130,6 +132,7 @@ def test_a_worker_whose_address_changes_is_reached_at_the_new_one(lan: Site, tin
     ask(lan, "chat")
 
 
+@pytest.mark.long
 def test_a_worker_behind_a_firewall_is_told_apart_and_its_instances_go_elsewhere(
         lan: Site, tiny_file: Path):
     two_replicas(lan, tiny_file)
@@ -147,6 +150,7 @@ def test_a_worker_behind_a_firewall_is_told_apart_and_its_instances_go_elsewhere
     lan.wait_worker("box-2")
 
 
+@pytest.mark.long
 def test_when_most_workers_are_lost_at_once_nothing_is_moved(tmp_path: Path, tiny_file: Path):
     with site(tmp_path, BERTH_MASS_LOSS_HOLD="20", **SOON) as lan:
         boxes = [lan.join(f"box-{i}") for i in range(4)]
