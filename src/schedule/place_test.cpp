@@ -54,6 +54,17 @@ TEST(Place, SplitsOverSeveralDevicesWhereOneIsTooSmall) {
   EXPECT_GE(shares[0], shares[1]);
 }
 
+TEST(Place, NeverSplitsAModelOverInstancesOfACutGpu) {
+  auto box = worker("box1", 32_GiB, {8_GiB, 10_GiB});
+  for (auto& view : box.devices) {
+    if (view.device.kind == model::DeviceKind::cuda) view.device.part_of = "cuda:0";
+  }
+  const auto placed = asked().place(cluster({box}));
+  ASSERT_TRUE(placed) << explain(placed.error());
+  EXPECT_EQ(placed->stage, Stage::partial_offload);
+  EXPECT_EQ(placed->placement.claim.devices[0].device, "cuda:1");
+}
+
 TEST(Place, RespectsTheUsersTensorSplit) {
   const auto placed = asked({"--tensor-split", "1,1"})
                           .place(cluster({worker("box1", 32_GiB, {24_GiB, 24_GiB, 24_GiB})}));
@@ -278,7 +289,10 @@ TEST(Place, NamesEachFilter) {
   auto plan9 = worker("plan9", 32_GiB);
   plan9.system.os = "plan9";
   const auto small = worker("small", 1_GiB);
-  const auto text = why(asked(), cluster({down, bare, plan9, small}));
+  auto closed = worker("closed", 32_GiB);
+  closed.scheduling = model::Scheduling::cordoned;
+  const auto text = why(asked(), cluster({down, bare, plan9, small, closed}));
+  EXPECT_THAT(text, HasSubstr("worker closed: cordoned"));
   EXPECT_THAT(text, HasSubstr("worker down: not ready: lost"));
   EXPECT_THAT(text, HasSubstr("worker bare: has no engine pack for llama-box on linux/amd64"));
   EXPECT_THAT(text, HasSubstr("worker plan9: plan9/amd64 is not a platform of the backend"));

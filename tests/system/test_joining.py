@@ -216,11 +216,34 @@ def test_the_certificate_is_written_for_the_key_that_never_left(few: Cluster):
             assert key.encode() not in file.read_bytes(), file
 
 
-def test_a_worker_renews_its_certificate_and_one_that_has_ended_needs_a_token(
-        few: Cluster, tmp_path: Path):
-    library, offset = tmp_path / "wall_clock.so", tmp_path / "clock"
+def wall_clock(folder: Path) -> Path:
+    """The library that makes the wall clock of a program another one."""
+    library = folder / "wall_clock.so"
     subprocess.run(["clang-19", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library,
                     ROOT / "tests/fakes/wall_clock.c"], check=True)
+    return library
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600, -10 * 365 * 86400])
+def test_a_worker_with_a_wrong_clock_joins_and_serves(
+        few: Cluster, tmp_path: Path, tiny_file: Path, seconds: int):
+    (tmp_path / "clock").write_bytes(seconds.to_bytes(8, sys.byteorder, signed=True))
+    machine = few.machine("box")
+    machine.berth.settings |= {"LD_PRELOAD": str(wall_clock(tmp_path)),
+                               "WALL_CLOCK_FILE": str(tmp_path / "clock")}
+    machine.start("--server", few.url, "--token", few.token())
+    few.wait_worker("box")
+    few.server.deploy("chat", tiny_file)
+    few.server.wait_ready("chat")
+    assert few.server.openai().completions.create(model="chat", prompt="x", max_tokens=1).choices
+    machine.stop()
+    machine.start()
+    few.wait_worker("box")
+
+
+def test_a_worker_renews_its_certificate_and_one_that_has_ended_needs_a_token(
+        few: Cluster, tmp_path: Path):
+    library, offset = wall_clock(tmp_path), tmp_path / "clock"
 
     def restart_after(days: int) -> None:
         """The server's clock is so many days late; the machine's is right."""
