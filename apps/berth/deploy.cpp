@@ -18,6 +18,7 @@ struct DeployFlags {
   std::string model;
   std::optional<std::uint32_t> replicas;
   std::optional<std::uint32_t> readiness_timeout;
+  std::optional<std::string> memory_limit;
   std::optional<std::string> backend;
   std::optional<std::string> backend_version;
   std::vector<std::string> categories;
@@ -78,6 +79,7 @@ Result<model::Deployment> read_deployment(const DeployFlags& flags, const std::s
   put(document, "placement", flags.placement);
   put(document, "update", flags.update);
   put(document, "readiness_timeout", flags.readiness_timeout);
+  put(document, "memory_limit", flags.memory_limit);
   if (flags.vram || flags.ram) {
     json::object claim;
     put(claim, "vram", flags.vram);
@@ -165,6 +167,8 @@ void add_flags(CLI::App& deploy, DeployFlags& flags) {
                     "Failures in a row before it is given up (5)");
   deploy.add_option("--readiness-timeout", flags.readiness_timeout,
                     "Seconds that an engine may take until it serves (by the model's size)");
+  deploy.add_option("--memory-limit", flags.memory_limit,
+                    "End an engine far beyond its claim: automatic (default), off");
   deploy.add_flag("--no-wait", flags.no_wait, "Do not wait until it is ready");
   deploy.add_option("--timeout", flags.timeout, "Longest wait, such as 90s; 0 for none (30m)");
 }

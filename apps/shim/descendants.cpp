@@ -8,6 +8,7 @@
 #include <string>
 #include <sys/wait.h>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace berth::shim {
@@ -40,6 +41,14 @@ void kill_children() {
   for (const auto& process : platform::all_processes()) {
     if (process.parent == self) kill_child(process.pid);
   }
+}
+
+void kill_group(const std::string& control_group) {
+  if (control_group.empty()) return;
+  const int fd = ::open((control_group + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  [[maybe_unused]] const ssize_t written = ::write(fd, "1", 1);  // kill_children is left to us
+  ::close(fd);
 }
 
 Reaped reap_next(pid_t leader) {

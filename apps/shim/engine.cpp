@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -56,6 +57,20 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   ::_exit(written == sizeof failure ? 127 : 126);
 }
 
+// Before the exec, so that all that the engine ever starts is in it. An engine without its group is
+// better than none: what can not be entered is told in its log.
+void enter_group(const std::string& group) {
+  if (group.empty()) return;
+  const std::string members = group + "/cgroup.procs";
+  const int fd = ::open(members.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd >= 0 && ::write(fd, "0", 1) == 1) {
+    ::close(fd);
+    return;
+  }
+  ::dprintf(2, "berth-shim: %s can not be entered: %s; the engine runs without a limit of memory\n",
+            group.c_str(), ::strerrordesc_np(errno));
+}
+
 // In the child, up to the exec. `report` is close-on-exec.
 [[noreturn]] void become_engine(const ShimSpec& spec, pid_t shim, int output, int report) {
   if (::setsid() < 0) give_up(report, Step::prepare);
@@ -67,6 +82,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(output, 2) < 0) {
     give_up(report, Step::prepare);
   }
+  enter_group(spec.control_group);
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);

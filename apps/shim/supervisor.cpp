@@ -111,7 +111,7 @@ class Supervisor {
       next_kill_ = std::min(next_kill_, now);
     }
     if (now >= next_kill_) {
-      kill_children();
+      kill_all();
       next_kill_ = now + kill_interval_;
       kill_interval_ = std::min(kill_interval_ * 2, kLastKillInterval);
     }
@@ -152,6 +152,12 @@ class Supervisor {
     stop_deadline_ = now + static_cast<std::int64_t>(grace);
   }
 
+  // Whatever the engine started, in its group or, as our child, out of it.
+  void kill_all() const {
+    kill_group(spec_.control_group);
+    kill_children();
+  }
+
   void reap() {
     for (;;) {
       const Reaped ended = reap_next(main_ended_ ? 0 : state_.engine_pid);
@@ -163,7 +169,7 @@ class Supervisor {
       state_.signal = ended.signal;
       stop_deadline_ = kNever;
       enter("stopping");
-      kill_children();
+      kill_all();
       next_kill_ = milliseconds(CLOCK_MONOTONIC) + kill_interval_;
     }
   }

@@ -44,6 +44,13 @@ BOOST_DESCRIBE_ENUM(UpdatePolicy, automatic, new_first, replace)
 enum class RestartPolicy { always, on_failure, never };
 BOOST_DESCRIBE_ENUM(RestartPolicy, always, on_failure, never)
 
+// Whether the kernel ends an engine that takes far more of the worker's memory than its claim.
+enum class MemoryLimit {
+  automatic,  // where the worker can limit it
+  off,
+};
+BOOST_DESCRIBE_ENUM(MemoryLimit, automatic, off)
+
 // Memory that the user vouches for; replaces the estimate.
 struct GivenClaim {
   std::optional<Bytes> vram;  // on each device
@@ -84,11 +91,12 @@ struct Deployment {
   std::optional<GivenClaim> claim;
   RestartSettings restart;
   std::optional<std::uint32_t> readiness_timeout;  // seconds
+  MemoryLimit memory_limit = MemoryLimit::automatic;
 };
 BOOST_DESCRIBE_STRUCT(Deployment, (),
                       (name, source, backend, backend_version, categories, replicas, parameters,
                        env, worker_selector, devices, cpu_offload, distributed, placement, update,
-                       claim, restart, readiness_timeout))
+                       claim, restart, readiness_timeout, memory_limit))
 inline constexpr FieldInfo kDeploymentFields[] = {
     {.name = "name",
      .text = "the name that requests use; letters, digits, '.', '_', '-' and '/', at most 100",
@@ -121,6 +129,9 @@ inline constexpr FieldInfo kDeploymentFields[] = {
      .unit = "seconds",
      .minimum = 1,
      .maximum = 86400},
+    {.name = "memory_limit",
+     .text =
+         "whether an engine is ended that takes far more of the worker's memory than its claim"},
 };
 constexpr std::span<const FieldInfo> field_table(const Deployment*) { return kDeploymentFields; }
 

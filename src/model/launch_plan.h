@@ -42,6 +42,17 @@ struct HealthProbe {
 };
 BOOST_DESCRIBE_STRUCT(HealthProbe, (), (path, port, expected_status))
 
+// A small real request, for engines that answer `LivenessProbe::path` while what computes is stuck.
+// Any answer counts.
+struct LivenessRequest {
+  std::string path;  // of a POST; empty: none is sent
+  std::string body;  // JSON
+  // How long the engine must have had nothing to do before it gets the first one: longer where the
+  // request costs something, such as a prompt that the engine remembers for its next user.
+  std::chrono::milliseconds idle_before{std::chrono::minutes(1)};
+};
+BOOST_DESCRIBE_STRUCT(LivenessRequest, (), (path, body, idle_before))
+
 // How to ask an engine that serves whether it still works: by a route that goes through its main
 // loop, so that no answer means that this hangs. Any answer counts.
 struct LivenessProbe {
@@ -51,8 +62,12 @@ struct LivenessProbe {
   // Names of figures at `path`, in Prometheus' text format, whose sum is the requests under way.
   // Empty: it does not tell.
   std::vector<std::string> load;
+  // Names of figures there whose sum grows whenever the engine computes. Empty: it does not tell,
+  // and gets no `request`.
+  std::vector<std::string> progress;
+  LivenessRequest request;
 };
-BOOST_DESCRIBE_STRUCT(LivenessProbe, (), (path, port, needs_key, load))
+BOOST_DESCRIBE_STRUCT(LivenessProbe, (), (path, port, needs_key, load, progress, request))
 
 struct LaunchPlan {
   std::vector<std::string> argv;

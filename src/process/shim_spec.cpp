@@ -59,6 +59,7 @@ bool store(const Record& record, ShimSpec& spec) {
     return true;
   }
   if (key == "cwd") return spec.working_directory = value, true;
+  if (key == "group") return spec.control_group = value, true;
   if (key == "state") return spec.state_path = value, true;
   if (key == "log") return spec.log_path = value, true;
   if (key == "log_limit") return read_number(value, spec.log_limit);
@@ -78,6 +79,7 @@ std::string serialise(const ShimSpec& spec) {
   for (const std::string& argument : spec.argv) put(out, "arg", argument);
   for (const auto& [name, value] : spec.environment) put(out, "env", name + "=" + value);
   put(out, "cwd", spec.working_directory);
+  put(out, "group", spec.control_group);
   put(out, "state", spec.state_path);
   put(out, "log", spec.log_path);
   put(out, "log_limit", std::to_string(spec.log_limit));

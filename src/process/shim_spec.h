@@ -28,6 +28,7 @@ struct ShimSpec {
   // The whole environment of the engine; the tags (and SPT_NOENV, see README) are added to it.
   std::vector<std::pair<std::string, std::string>> environment;
   std::string working_directory;  // "/" if empty
+  std::string control_group;      // the folder of the group that the engine enters; empty: none
 
   std::string state_path;                          // replaced by rename at each change
   std::string log_path;                            // stdout and stderr of the engine, appended

@@ -17,6 +17,7 @@ ShimSpec example() {
           .argv = {"/engine", "", "--prompt", "two\nlines 5\n"},
           .environment = {{"KEY", "a=b"}, {"EMPTY", ""}},
           .working_directory = "/w",
+          .control_group = "/g",
           .state_path = "/s",
           .log_path = "/l",
           .log_limit = 1,
@@ -31,6 +32,7 @@ TEST(ShimSpec, ComesBackAsItWas) {
   EXPECT_EQ(serialise(read), serialise(spec));
   EXPECT_EQ(read.argv, spec.argv);
   EXPECT_EQ(read.environment, spec.environment);
+  EXPECT_EQ(read.control_group, "/g");
   EXPECT_EQ(read.generation, spec.generation);
   EXPECT_EQ(read.attempt, 3U);
   EXPECT_EQ(read.stop_signal, 2);

@@ -78,7 +78,8 @@ class Agent {
                         .on_change = [this] { changed_->wake(); },
                         .system_env = current_environment(),
                         .kept_logs = options.kept_logs,
-                        .allowed_env = options.allowed_env},
+                        .allowed_env = options.allowed_env,
+                        .groups = take_groups(options.data, identity_.tag)},
         proxy_(
             std::make_shared<ProxyKeeper>(ProxyContext{.data = options.data,
                                                        .ports = ports_,

@@ -4,6 +4,7 @@
 #include "engines/runtime.h"
 #include "process/memory_kills.h"
 #include "process/process_table.h"
+#include "worker/engine_group.h"
 #include "worker/likely_cause.h"
 #include "worker/proxy_keeper.h"
 
@@ -103,6 +104,7 @@ process::ShimLaunch shim_launch(const MemberContext& context, const MemberFolder
                  .argv = plan.argv,
                  .environment = {},
                  .working_directory = plan.working_directory,
+                 .control_group = note.control_group,
                  .state_path = folder.shim_state().string(),
                  .log_path = folder.log(note.attempt).string(),
                  .stop_signal = plan.stop_signal,
@@ -126,20 +128,9 @@ Result<process::ShimState> wait_until_running(const process::ShimHandle& shim,
   }
 }
 
-}  // namespace
-
-Result<Attempt> start_attempt(const MemberContext& context, const model::Assignment& assignment,
-                              const MemberFolder& folder, MemberNote note,
-                              const model::PackStatus& pack, const model::Worker& worker) {
-  BERTH_CHECK(check_files(assignment.profile));
-  BERTH_CHECK(folder.create());
-  BERTH_TRY(model::LaunchPlan plan, make_plan(context, assignment, folder, note, pack, worker));
-  BERTH_CHECK(write_files(plan));
-  note.probe = plan.probe;
-  note.liveness = plan.liveness;
-  note.readiness_deadline = plan.readiness_deadline;
-  note.stop_grace = plan.stop_grace;
-  note.memory_kills = process::memory_kills();
+// From the note to the running shim.
+Result<Attempt> run_plan(const MemberContext& context, const model::Assignment& assignment,
+                         const MemberFolder& folder, MemberNote note, model::LaunchPlan plan) {
   BERTH_CHECK(folder.write_note(note));
   folder.forget_old_logs(note.attempt, context.kept_logs);
   BERTH_CHECK(write_file_atomic(folder.log(note.attempt),
@@ -159,12 +150,46 @@ Result<Attempt> start_attempt(const MemberContext& context, const model::Assignm
                  .state = *std::move(state)};
 }
 
+// What the kernel ended for want of memory: of the engine's group exactly, else of the machine.
+void read_memory_kills(const MemberNote& note, EndFacts& facts) {
+  if (!note.control_group.empty()) {
+    if (const auto events = process::memory_events(note.control_group)) {
+      facts.memory_kills = events->kills > 0;
+      if (facts.memory_kills && events->limit_misses > 0) facts.memory_limit = events->limit;
+      return;
+    }
+  }
+  facts.memory_kills = note.memory_kills && process::memory_kills() > note.memory_kills;
+}
+
+}  // namespace
+
+Result<Attempt> start_attempt(const MemberContext& context, const model::Assignment& assignment,
+                              const MemberFolder& folder, MemberNote note,
+                              const model::PackStatus& pack, const model::Worker& worker) {
+  BERTH_CHECK(check_files(assignment.profile));
+  BERTH_CHECK(folder.create());
+  BERTH_TRY(model::LaunchPlan plan, make_plan(context, assignment, folder, note, pack, worker));
+  BERTH_CHECK(write_files(plan));
+  note.probe = plan.probe;
+  note.liveness = plan.liveness;
+  note.readiness_deadline = plan.readiness_deadline;
+  note.stop_grace = plan.stop_grace;
+  note.memory_kills = process::memory_kills();
+  const auto group = make_group(context.groups, context.cluster_tag, assignment, note.attempt);
+  note.control_group = group.string();
+  auto attempt = run_plan(context, assignment, folder, std::move(note), std::move(plan));
+  if (!attempt) end_group(group);
+  return attempt;
+}
+
 model::EngineExit read_exit(const MemberContext& context, const MemberFolder& folder,
                             const MemberNote& note) {
   model::EngineExit exit;
   const auto state = process::read_shim_state(folder.shim_state());
-  EndFacts facts{.log = to_lines(read_last_lines(folder.log(note.attempt), kSearchedLines)),
-                 .memory_kills = process::memory_kills() > note.memory_kills && note.memory_kills};
+  EndFacts facts{.log = to_lines(read_last_lines(folder.log(note.attempt), kSearchedLines))};
+  read_memory_kills(note, facts);
+  end_group(note.control_group);
   const auto shown = std::min(facts.log.size(), kLastLines);
   exit.last_lines.assign(facts.log.end() - static_cast<std::ptrdiff_t>(shown), facts.log.end());
   exit.at = to_rfc3339(context.clock.system_now());
@@ -194,6 +219,7 @@ void end_unknown(const MemberContext& context, const model::Assignment& assignme
   const auto swept = process::sweep(context.cluster_tag, [&](const process::TaggedProcess& shim) {
     return shim.instance != assignment.instance || shim.generation != assignment.generation;
   });
+  end_groups(context.groups, group_prefix(context.cluster_tag, assignment));
   if (swept.killed.empty()) return;
   spdlog::warn("{}: ended {} processes that nobody owned", assignment.instance,
                swept.killed.size());
@@ -212,6 +238,17 @@ void sweep_strangers(const DataFolder& data, const std::string& cluster_tag) {
   if (!swept.killed.empty()) {
     spdlog::warn("ended {} processes that nobody owned", swept.killed.size());
   }
+}
+
+std::optional<process::ControlGroups> take_groups(const DataFolder& data,
+                                                  const std::string& cluster_tag) {
+  auto groups = find_groups(cluster_tag);
+  std::set<std::filesystem::path> kept;
+  for (const auto& folder : find_member_folders(data)) {
+    if (const auto note = folder.read_note()) kept.insert(note->control_group);
+  }
+  end_groups(groups, group_prefix(cluster_tag), kept);
+  return groups;
 }
 
 }  // namespace berth::worker

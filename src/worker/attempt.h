@@ -7,6 +7,7 @@
 #include "cluster/protocol.h"
 #include "model/instance.h"
 #include "net/thread_pool.h"
+#include "process/control_group.h"
 #include "process/ports.h"
 #include "process/shim.h"
 #include "worker/member_folder.h"
@@ -38,6 +39,7 @@ struct MemberContext {
   std::map<std::string, std::string> system_env = {};  // this process's own
   std::uint32_t kept_logs = 10;                        // of an instance, one an attempt
   std::vector<std::string> allowed_env = {};  // guarded variables that engines may be given
+  std::optional<process::ControlGroups> groups = std::nullopt;  // where engines can have some
 };
 
 struct Attempt {
@@ -61,6 +63,10 @@ model::EngineExit read_exit(const MemberContext& context, const MemberFolder& fo
 
 // Ends what an earlier agent left without a note: nobody could own it. Blocks.
 void sweep_strangers(const DataFolder& data, const std::string& cluster_tag);
+// The place for control groups on this worker, where it has one; says once why not. Ends the groups
+// of attempts that no note tells of. Blocks.
+std::optional<process::ControlGroups> take_groups(const DataFolder& data,
+                                                  const std::string& cluster_tag);
 
 // Ends every process of this instance and generation, and those of the cluster that nobody owns.
 // For an instance of which no shim is known. Blocks.

@@ -158,6 +158,12 @@ std::string signal_name(int number) {
 
 std::string likely_cause(const model::EngineExit& exit, const EndFacts& facts) {
   const bool failed = exit.signal || exit.exit_code.value_or(1) != 0;
+  if (facts.memory_limit && failed) {
+    return fmt::format(
+        "out of memory: it needed more than its limit of {}, which is well beyond its claim; a "
+        "larger claim (claim.ram) raises it",
+        *facts.memory_limit);
+  }
   if (facts.memory_kills && exit.signal == SIGKILL) {
     return "out of memory: the kernel ended it";
   }

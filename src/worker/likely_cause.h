@@ -1,8 +1,10 @@
 // What probably ended an engine, in a few words for a person. Pure.
 #pragma once
 
+#include "base/bytes.h"
 #include "model/instance.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,8 +15,10 @@ namespace berth::worker {
 struct EndFacts {
   // The last lines of its log, more than a report shows: what broke may stand above a long trace.
   std::vector<std::string> log;
-  // The kernel killed processes for want of memory while it ran.
+  // The kernel killed processes for want of memory: of the engine, where it has a control group,
+  // else any while it ran.
   bool memory_kills = false;
+  std::optional<Bytes> memory_limit;  // where the engine's own limit was what it lacked
 };
 
 // From the exit status and what it wrote: "its port was taken", "its device's memory is full", …;

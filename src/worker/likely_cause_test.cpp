@@ -112,6 +112,14 @@ TEST(LikelyCause, TellsTheKernelsKillsFromOthers) {
   EXPECT_EQ(likely_cause(exit_with(0, {}, {"bye"}), {.memory_kills = true}), "");
 }
 
+TEST(LikelyCause, NamesTheLimitThatTheEngineWentBeyond) {
+  const EndFacts facts{.log = {}, .memory_kills = true, .memory_limit = 3_GiB};
+  EXPECT_THAT(likely_cause(exit_with({}, SIGKILL, {"Address already in use"}), facts),
+              HasSubstr("more than its limit of 3.0 GiB"));
+  EXPECT_THAT(likely_cause(exit_with(1, {}, {}), facts), HasSubstr("claim.ram"));
+  EXPECT_EQ(likely_cause(exit_with(0, {}, {}), facts), "");
+}
+
 TEST(LikelyCause, TellsSignalsApart) {
   const auto of = [](int number) { return likely_cause(exit_with({}, number, {"loading"})); };
   EXPECT_EQ(of(SIGSEGV), "the engine crashed");

@@ -31,10 +31,11 @@ struct MemberNote {
   std::chrono::milliseconds readiness_deadline{std::chrono::minutes(10)};
   std::chrono::milliseconds stop_grace{std::chrono::seconds(10)};
   std::optional<std::uint64_t> memory_kills;  // by the kernel, when the attempt began
+  std::string control_group;                  // the folder of the attempt's; empty: it has none
 };
 BOOST_DESCRIBE_STRUCT(MemberNote, (),
                       (instance, generation, member, pack, attempt, failures, port, probe, liveness,
-                       readiness_deadline, stop_grace, memory_kills))
+                       readiness_deadline, stop_grace, memory_kills, control_group))
 
 // A value; the calls block on the disk.
 class MemberFolder {
