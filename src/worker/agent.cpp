@@ -71,6 +71,7 @@ class Agent {
                         .ports = ports_,
                         .pool = pool,
                         .install_pool = install_pool,
+                        .devices = devices_,
                         .clock = real_clock(),
                         .shim_program = identity_.shim,
                         .cluster_tag = identity_.tag,

@@ -10,6 +10,7 @@
 #include "process/control_group.h"
 #include "process/ports.h"
 #include "process/shim.h"
+#include "worker/devices/device_watch.h"
 #include "worker/member_folder.h"
 #include "worker/model_files.h"
 #include "worker/packs.h"
@@ -17,6 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,7 @@ struct MemberContext {
   process::PortLeases& ports;
   net::ThreadPool& pool;          // short blocking work
   net::ThreadPool& install_pool;  // installations, which take minutes
+  std::shared_ptr<DeviceWatch> devices;
   const Clock& clock;
   std::filesystem::path shim_program;
   std::string cluster_tag;                             // marks our processes

@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::string_view kCpu = "cpu";
 constexpr Bytes kLeastHeadRoom = 2_GiB;
+constexpr Bytes kDeviceHeadRoom =
+    1_GiB;  // what a driver keeps for a device in the engine's process
+
+}  // namespace
 
 const std::vector<model::DeviceClaim>& claims_of(const model::Assignment& assignment) {
   const auto& placement = assignment.placement;
@@ -20,16 +24,19 @@ const std::vector<model::DeviceClaim>& claims_of(const model::Assignment& assign
   return placement.subordinates[member - 1].devices;
 }
 
-}  // namespace
-
 std::optional<Bytes> memory_limit(const model::Assignment& assignment) {
   if (assignment.deployment.memory_limit == model::MemoryLimit::off) return std::nullopt;
   Bytes claim;
+  Bytes drivers;
   for (const auto& device : claims_of(assignment)) {
-    if (device.device == kCpu) claim += device.total();
+    if (device.device == kCpu) {
+      claim += device.total();
+    } else {
+      drivers += kDeviceHeadRoom;
+    }
   }
   if (claim.count == 0) return std::nullopt;
-  return claim + std::max(Bytes{claim.count / 2}, kLeastHeadRoom);
+  return claim + std::max(Bytes{claim.count / 2}, kLeastHeadRoom) + drivers;
 }
 
 std::string group_prefix(std::string_view cluster_tag) {

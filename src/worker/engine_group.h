@@ -9,10 +9,14 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace berth::worker {
 
 using Groups = std::optional<process::ControlGroups>;  // nothing where this worker has none
+
+// What this member of the instance claims. Pure.
+const std::vector<model::DeviceClaim>& claims_of(const model::Assignment& assignment);
 
 // What the kernel lets the engine have of the worker's memory: far more than it claims, since
 // claims are estimates, and an engine that fits them must never be ended. What it reads of mapped

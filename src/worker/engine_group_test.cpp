@@ -23,10 +23,10 @@ TEST(MemoryLimit, IsWellBeyondTheClaim) {
   EXPECT_EQ(memory_limit(large), 120_GiB);
 }
 
-TEST(MemoryLimit, CountsOnlyWhatTheWorkerItselfGives) {
+TEST(MemoryLimit, CountsOnlyWhatTheWorkerItselfGivesAndAGibibyteForEachDriver) {
   const auto mixed = claiming({{.device = "cuda:0", .weights = 60_GiB},
                                {.device = "cpu", .weights = 1_GiB, .runtime = 1_GiB}});
-  EXPECT_EQ(memory_limit(mixed), 4_GiB);
+  EXPECT_EQ(memory_limit(mixed), 2_GiB + 2_GiB + 1_GiB);
 }
 
 TEST(MemoryLimit, OfAPartOnAnotherWorkerIsThatOfThePart) {

@@ -3,6 +3,7 @@
 #include "net/client.h"
 #include "net/thread_pool.h"
 #include "process/cpu_time.h"
+#include "worker/engine_group.h"
 #include "worker/engine_questions.h"
 #include "worker/likely_cause.h"
 #include "worker/liveness.h"
@@ -28,6 +29,8 @@ constexpr std::chrono::seconds kKillPatience{5};
 // The gateway chooses from a snapshot: requests still come for a moment after a drain began.
 constexpr std::chrono::seconds kLastArrivals{1};
 constexpr std::chrono::seconds kLongestDrain{30};
+constexpr std::chrono::seconds kDevicePatience{10};  // for a driver that gives memory back
+constexpr std::chrono::milliseconds kDevicePause{300};
 constexpr std::chrono::seconds kLoadPatience{5};
 
 // Whether another try can not help.
@@ -50,8 +53,14 @@ Member::Member(const MemberContext& context, model::Assignment assignment, net::
       reason_("taken up") {}
 
 Member::~Member() = default;
+void Member::set_use(EngineUse use) {
+  if (use.seen && engine_) held_.see(use.processes, *use.seen);
+  use_ = std::move(use);
+}
+
 
 void Member::stop(std::string worker_ends) {
+  if (!worker_ends.empty()) worker_ends_ = true;
   if (stopping_) return;
   cancel_install_.request_stop();
   if (worker_ends.empty()) {
@@ -142,12 +151,16 @@ net::Task<> Member::run() {
     co_await supervise();
     if (draining_) stop();
     if (is_leaving()) break;
+    co_await wait_for_devices();
     co_await take_exit();
     co_await pause_or_give_up();
   }
   if (detached_ && !stopping_) co_return;
   co_await end_engine(false);
-  if (shim_) co_await take_exit();
+  if (shim_) {
+    co_await take_exit();
+    co_await wait_for_devices();
+  }
   release_port();
   folder_.remove();
 }
@@ -180,6 +193,7 @@ net::Task<> Member::adopt() {
   } else {
     spdlog::warn("{}: port {} is leased twice", note_.instance, note_.port);
   }
+  held_ = HeldMemory(claims_of(assignment_), {});
   own(std::move(found->shim), found->state.engine_pid);
   want_files();
   spdlog::info("{}: its engine (pid {}) was found running", note_.instance,
@@ -253,6 +267,7 @@ net::Task<Result<void>> Member::start_engine() {
   BERTH_CO_CHECK(lease_port());
   ++note_.attempt;
   note_.pack = pack->pack.name;
+  held_ = HeldMemory(claims_of(assignment_), context_.devices->look_again().sample);
   enter(InstanceState::starting, fmt::format("attempt {} starts", note_.attempt));
   auto start = [this, note = note_, status = *std::move(pack), assignment = *std::move(ready),
                 worker = context_.facts()] {
@@ -419,6 +434,25 @@ net::Task<> Member::end_engine(bool at_once) {
     co_await wake_up_->wait(kProbePause);
   }
   if (has_ended()) co_return;
+// Until what the engine had of devices is free, so that neither the next attempt nor whoever is
+// placed there finds too little. A worker that ends leaves that to the next one.
+net::Task<> Member::wait_for_devices() {
+  if (held_.is_empty()) co_return;
+  const SteadyTime ended = context_.clock.steady_now();
+  while (!detached_ && !worker_ends_) {
+    const auto look = co_await net::offload(
+        context_.pool, [devices = context_.devices] { return devices->look_again(); });
+    if (!look || (look->began >= ended && held_.is_free(look->sample))) break;
+    if (context_.clock.steady_now() - ended > kDevicePatience) {
+      spdlog::warn("{}: the memory that its engine had on devices is not free after {} s",
+                   note_.instance, kDevicePatience.count());
+      break;
+    }
+    co_await wake_up_->wait(kDevicePause);
+  }
+  held_ = {};
+}
+
   spdlog::warn("{}: its shim does not end; it is killed", note_.instance);
   if (auto killed = process::kill_shim(*shim_); !killed) {
     spdlog::error("{}: {}", note_.instance, killed.error().to_string());

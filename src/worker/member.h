@@ -10,6 +10,7 @@
 #include "process/shim.h"
 #include "worker/attempt.h"
 #include "worker/devices/device_watch.h"
+#include "worker/held_memory.h"
 #include "worker/member_folder.h"
 #include "worker/shim_watch.h"
 
@@ -50,7 +51,8 @@ class Member {
   [[nodiscard]] const std::string& pack() const { return note_.pack; }
   // The engine's process, while it runs.
   [[nodiscard]] std::optional<pid_t> engine() const { return engine_; }
-  void set_use(EngineUse use) { use_ = std::move(use); }
+  // What it uses now, as measured while it ran.
+  void set_use(EngineUse use);
 
  private:
   using Condition = bool (Member::*)() const;
@@ -68,6 +70,7 @@ class Member {
   net::Task<bool> is_working();
   net::Task<bool> is_idle();
   net::Task<std::optional<Duration>> processor_time();
+  net::Task<> wait_for_devices();
   net::Task<> end_engine(bool at_once);
   net::Task<> take_exit();
   net::Task<> pause_or_give_up();
@@ -91,6 +94,7 @@ class Member {
   std::shared_ptr<net::WakeUp> wake_up_;
   std::stop_source cancel_install_;
   bool settled_ = false;
+  bool worker_ends_ = false;
   bool draining_ = false;
   bool stopping_ = false;
   bool detached_ = false;
@@ -99,6 +103,7 @@ class Member {
 
   model::InstanceState state_ = model::InstanceState::scheduled;
   std::string reason_;
+  HeldMemory held_;
   std::optional<model::EngineExit> last_exit_;
   std::optional<EngineUse> use_;
   std::shared_ptr<ModelFiles::Ticket> files_;  // where the model's are on a hub

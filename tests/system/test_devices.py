@@ -1,6 +1,8 @@
 """The devices of a worker, told by a stand-in for NVIDIA's library (tests/fakes/nvml)."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +120,56 @@ def test_what_an_engine_uses_counts_as_its_own(gpu_berth: Berth, gpu: Gpu, tiny_
     assert device["claims"][0]["instance"] == ready["name"]
     assert device["others"] == 5 * GIB - (1 << 20)
     assert device["claimed"] == device["claims"][0]["claim"] > 0
+
+
+def start_with_memory(berth: Berth, gpu: Gpu, model: Path) -> dict[str, Any]:
+    """An instance whose engine is seen with 2 GiB of the GPU, of which others have 3."""
+    deploy(berth, model)
+    ready = berth.wait_ready("chat")[0]
+    gpu.say(5 * GIB, f"process {ready['pid']} {2 * GIB}")
+    when(berth, "the engine's share is known",
+         lambda one: one["claims"] and one["claims"][0]["used"] == 2 * GIB)
+    return ready
+
+
+def worker_log(berth: Berth) -> str:
+    return (berth.data / "logs/worker.log").read_text()
+
+
+def next_engine(berth: Berth, before: dict[str, Any]) -> None:
+    eventually("another engine serves", lambda: any(
+        one["state"] == "ready" and one["pid"] != before["pid"]
+        for one in berth.instances("chat")), 60)
+
+
+def test_the_next_attempt_waits_until_the_driver_gave_the_memory_back(
+        gpu_berth: Berth, gpu: Gpu, tiny_file: Path) -> None:
+    before = start_with_memory(gpu_berth, gpu, tiny_file)
+    gpu.say(5 * GIB)  # the process is gone, its memory is not
+    os.kill(before["pid"], signal.SIGKILL)
+    next_engine(gpu_berth, before)
+    assert "the memory that its engine had on devices is not free after 10 s" in (
+        worker_log(gpu_berth))
+
+
+def test_an_end_is_not_held_up_once_the_memory_is_free(
+        gpu_berth: Berth, gpu: Gpu, tiny_file: Path) -> None:
+    before = start_with_memory(gpu_berth, gpu, tiny_file)
+    os.kill(before["pid"], signal.SIGKILL)
+    gpu.say(3 * GIB)
+    next_engine(gpu_berth, before)
+    gpu_berth.remove("chat")
+    assert "had on devices is not free" not in worker_log(gpu_berth)
+
+
+def test_an_instance_is_not_gone_before_its_memory_is(
+        gpu_berth: Berth, gpu: Gpu, tiny_file: Path) -> None:
+    before = start_with_memory(gpu_berth, gpu, tiny_file)
+    gpu_berth.api("DELETE", "/api/v1/models/chat", 202)
+    eventually("the engine has ended", lambda: not Path(f"/proc/{before['pid']}").exists())
+    gpu_berth.wait_gone("chat")
+    assert "the memory that its engine had on devices is not free after 10 s" in (
+        worker_log(gpu_berth))
 
 
 def test_a_driver_that_hangs_costs_a_warning_and_not_the_worker(gpu_berth: Berth, gpu: Gpu

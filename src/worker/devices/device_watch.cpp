@@ -82,19 +82,27 @@ std::vector<std::string> DeviceWatch::warnings(const std::vector<model::PackStat
 
 std::map<std::string, EngineUse> DeviceWatch::measure(const std::map<std::string, pid_t>& engines) {
   auto snapshot = sampler_.latest();
+  const auto seen = std::make_shared<const devices::Sample>(snapshot.sample);
   std::map<std::string, EngineUse> uses;
   for (const auto& [name, pid] : engines) {
     const auto usage = process::memory_usage_of_tree(pid);
     if (!usage) continue;
-    EngineUse use{.resident = usage->resident(), .device_memory = {}};
-    if (!snapshot.sample.processes.empty()) {
-      use.device_memory = device_use(process::pids_of_tree(pid), snapshot.sample);
-    }
+    EngineUse use{
+        .resident = usage->resident(), .device_memory = {}, .processes = {}, .seen = seen};
+    if (!seen->devices.empty()) use.processes = process::pids_of_tree(pid);
+    use.device_memory = device_use(use.processes, *seen);
     use.device_memory["cpu"] = usage->anonymous + usage->shared;
     uses.emplace(name, std::move(use));
   }
   keep(std::move(snapshot));
   return uses;
+}
+
+devices::Snapshot DeviceWatch::look_again() {
+  auto snapshot = sampler_.latest();
+  sampler_.look_soon();
+  keep(snapshot);
+  return snapshot;
 }
 
 }  // namespace berth::worker

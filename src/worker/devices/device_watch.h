@@ -7,6 +7,7 @@
 #include "worker/system_facts.h"
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ namespace berth::worker {
 struct EngineUse {
   Bytes resident;
   std::map<std::string, Bytes> device_memory;  // "cpu" without mapped files
+  std::vector<pid_t> processes;
+  std::shared_ptr<const devices::Sample> seen;  // the look at the devices that goes with it
 };
 
 // The CPU, then each vendor's devices; those that only the PCI bus tells of are there too, without
@@ -44,6 +47,8 @@ class DeviceWatch {
 
   // Measures the engines, by any name, with their main processes. Blocking (reads /proc).
   std::map<std::string, EngineUse> measure(const std::map<std::string, pid_t>& engines);
+  // The latest look, which `devices` tells from now on; asks for another one soon.
+  devices::Snapshot look_again();
 
  private:
   void keep(devices::Snapshot snapshot);

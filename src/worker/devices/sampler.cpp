@@ -43,14 +43,18 @@ struct Sampler::Watch {
   bool stop = false;
   bool ended = false;
   bool looked = false;
+  bool soon = false;
   std::optional<Clock::time_point> looking_since;
   Sample sample;
+  Clock::time_point began = Clock::time_point::min();  // of the look that gave `sample`
   std::optional<Error> error;
 
   void run(Duration every) {
     std::unique_lock lock(mutex);
     while (!stop) {
-      looking_since = Clock::now();
+      const auto now = Clock::now();
+      looking_since = now;
+      soon = false;
       lock.unlock();
       auto found = look();
       lock.lock();
@@ -59,13 +63,14 @@ struct Sampler::Watch {
       error.reset();
       if (found) {
         sample = *std::move(found);
+        began = now;
       } else {
         error = std::move(found).error();
         forget_figures(sample);
       }
       changed.notify_all();
       const bool seldom = error && error->code == ErrorCode::not_found;
-      changed.wait_for(lock, seldom ? every * kSeldom : every, [this] { return stop; });
+      changed.wait_for(lock, seldom ? every * kSeldom : every, [this] { return stop || soon; });
     }
     ended = true;
     changed.notify_all();
@@ -95,6 +100,7 @@ struct Sampler::Watch {
           "{}: what its devices have and use is not known, and nothing new is placed there: {}",
           name, error->to_string()));
     }
+    if (!now.devices.empty()) snapshot.began = std::min(snapshot.began, began);
     auto& all = snapshot.sample;
     std::move(now.devices.begin(), now.devices.end(), std::back_inserter(all.devices));
     std::move(now.processes.begin(), now.processes.end(), std::back_inserter(all.processes));
@@ -141,6 +147,15 @@ Snapshot Sampler::latest() const {
   Snapshot snapshot;
   for (const auto& watch : watches_) watch->add_to(snapshot, options_.patience);
   return snapshot;
+}
+
+void Sampler::look_soon() {
+  for (const auto& watch : watches_) {
+    const std::lock_guard lock(watch->mutex);
+    if (watch->sample.devices.empty()) continue;
+    watch->soon = true;
+    watch->changed.notify_all();
+  }
 }
 
 }  // namespace berth::worker::devices

@@ -26,6 +26,8 @@ struct Snapshot {
   Sample sample;
   // Vendors without their library or tool, which matters where the machine has their devices.
   std::map<model::DeviceKind, std::string> missing;
+  // When the oldest look of these began; of a vendor that fails or hangs, its last good one.
+  SteadyTime began = SteadyTime::max();
 };
 
 // One thread a vendor, so that none waits for another one and no two looks at the same devices
@@ -40,6 +42,8 @@ class Sampler {
   // Blocks until every vendor was looked at once, at most `limit`.
   void wait_for_first(Duration limit) const;
   [[nodiscard]] Snapshot latest() const;
+  // Looks at devices that are there without the usual pause, once what is under way has ended.
+  void look_soon();
 
  private:
   struct Watch;

@@ -73,6 +73,15 @@ TEST(Sampler, KeepsWhatWasSaidLast) {
   EXPECT_THAT(now.sample.warnings, IsEmpty());
 }
 
+TEST(Sampler, LooksAgainAtOnceWhenAsked) {
+  Sampler sampler(vendors([] { return one_device(); }), {.every = std::chrono::hours(1)});
+  sampler.wait_for_first(kLong);
+  const auto asked = std::chrono::steady_clock::now();
+  EXPECT_LT(sampler.latest().began, asked);
+  sampler.look_soon();
+  EXPECT_TRUE(eventually([&] { return sampler.latest().began >= asked; }));
+}
+
 TEST(Sampler, NeverLooksTwiceAtATime) {
   std::atomic<int> inside = 0;
   std::atomic<int> most = 0;
