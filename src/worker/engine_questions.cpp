@@ -29,6 +29,19 @@ std::optional<double> figure_in(std::string_view text, std::string_view name) {
   return std::nullopt;
 }
 
+net::Task<Result<LivenessAnswer>> ask(net::Executor executor, model::LivenessProbe probe,
+                                      net::ClientRequest request, std::string key,
+                                      Duration patience) {
+  if (probe.needs_key) request.headers.set("authorization", "Bearer " + key);
+  const net::Endpoint engine{"127.0.0.1", probe.port};
+  const net::ClientDeadlines deadlines{.connect = patience, .head = patience, .idle = patience};
+  auto& client = net::Client::of(executor.context());
+  auto fetched = client.fetch(engine, std::move(request), deadlines, kLongestAnswer);
+  auto answer = co_await net::with_deadline(std::move(fetched), patience, "a liveness probe");
+  if (!answer) co_return fail(std::move(answer).error());
+  co_return LivenessAnswer{.status = answer->status, .body = std::move(answer->body)};
+}
+
 }  // namespace
 
 net::Task<Result<bool>> ask_health(net::Executor executor, model::HealthProbe probe) {
@@ -44,13 +57,17 @@ net::Task<Result<LivenessAnswer>> ask_liveness(net::Executor executor, model::Li
                                                std::string key, Duration patience) {
   net::ClientRequest request;
   request.target = probe.path;
-  if (probe.needs_key) request.headers.set("authorization", "Bearer " + key);
-  const net::Endpoint engine{"127.0.0.1", probe.port};
-  const net::ClientDeadlines deadlines{.connect = patience, .head = patience, .idle = patience};
-  auto& client = net::Client::of(executor.context());
-  auto answer = co_await client.fetch(engine, std::move(request), deadlines, kLongestAnswer);
-  if (!answer) co_return fail(std::move(answer).error());
-  co_return LivenessAnswer{.status = answer->status, .body = std::move(answer->body)};
+  return ask(std::move(executor), probe, std::move(request), std::move(key), patience);
+}
+
+net::Task<Result<LivenessAnswer>> send_trial(net::Executor executor, model::LivenessProbe probe,
+                                             std::string key, Duration patience) {
+  net::ClientRequest request;
+  request.method = "POST";
+  request.target = probe.request.path;
+  request.headers.set("content-type", "application/json");
+  request.body = probe.request.body;
+  return ask(std::move(executor), probe, std::move(request), std::move(key), patience);
 }
 
 std::optional<double> sum_of_figures(std::string_view text, const std::vector<std::string>& names) {

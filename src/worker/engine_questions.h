@@ -25,6 +25,10 @@ struct LivenessAnswer {
 net::Task<Result<LivenessAnswer>> ask_liveness(net::Executor executor, model::LivenessProbe probe,
                                                std::string key, Duration patience);
 
+// Sends the small real request of `probe`; any answer will do. Fails as `ask_liveness`.
+net::Task<Result<LivenessAnswer>> send_trial(net::Executor executor, model::LivenessProbe probe,
+                                             std::string key, Duration patience);
+
 // The sum of the figures called `names` in `text` (Prometheus' text format, without labels);
 // nothing where one of them is missing. Pure.
 std::optional<double> sum_of_figures(std::string_view text, const std::vector<std::string>& names);

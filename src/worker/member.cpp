@@ -2,11 +2,10 @@
 
 #include "net/client.h"
 #include "net/thread_pool.h"
-#include "process/cpu_time.h"
 #include "worker/engine_group.h"
 #include "worker/engine_questions.h"
+#include "worker/hang_watch.h"
 #include "worker/likely_cause.h"
-#include "worker/liveness.h"
 
 #include <algorithm>
 #include <csignal>
@@ -29,9 +28,9 @@ constexpr std::chrono::seconds kKillPatience{5};
 // The gateway chooses from a snapshot: requests still come for a moment after a drain began.
 constexpr std::chrono::seconds kLastArrivals{1};
 constexpr std::chrono::seconds kLongestDrain{30};
+constexpr std::chrono::seconds kLoadPatience{5};
 constexpr std::chrono::seconds kDevicePatience{10};  // for a driver that gives memory back
 constexpr std::chrono::milliseconds kDevicePause{300};
-constexpr std::chrono::seconds kLoadPatience{5};
 
 // Whether another try can not help.
 bool is_permanent(const Error& error) {
@@ -53,11 +52,11 @@ Member::Member(const MemberContext& context, model::Assignment assignment, net::
       reason_("taken up") {}
 
 Member::~Member() = default;
+
 void Member::set_use(EngineUse use) {
   if (use.seen && engine_) held_.see(use.processes, *use.seen);
   use_ = std::move(use);
 }
-
 
 void Member::stop(std::string worker_ends) {
   if (!worker_ends.empty()) worker_ends_ = true;
@@ -151,8 +150,8 @@ net::Task<> Member::run() {
     co_await supervise();
     if (draining_) stop();
     if (is_leaving()) break;
-    co_await wait_for_devices();
     co_await take_exit();
+    co_await wait_for_devices();
     co_await pause_or_give_up();
   }
   if (detached_ && !stopping_) co_return;
@@ -193,8 +192,8 @@ net::Task<> Member::adopt() {
   } else {
     spdlog::warn("{}: port {} is leased twice", note_.instance, note_.port);
   }
-  held_ = HeldMemory(claims_of(assignment_), {});
   own(std::move(found->shim), found->state.engine_pid);
+  held_ = HeldMemory(claims_of(assignment_), {});
   want_files();
   spdlog::info("{}: its engine (pid {}) was found running", note_.instance,
                found->state.engine_pid);
@@ -267,8 +266,8 @@ net::Task<Result<void>> Member::start_engine() {
   BERTH_CO_CHECK(lease_port());
   ++note_.attempt;
   note_.pack = pack->pack.name;
-  held_ = HeldMemory(claims_of(assignment_), context_.devices->look_again().sample);
   enter(InstanceState::starting, fmt::format("attempt {} starts", note_.attempt));
+  held_ = HeldMemory(claims_of(assignment_), context_.devices->look_again().sample);
   auto start = [this, note = note_, status = *std::move(pack), assignment = *std::move(ready),
                 worker = context_.facts()] {
     return start_attempt(context_, assignment, folder_, note, status, worker);
@@ -344,26 +343,19 @@ net::Task<bool> Member::become_ready() {
 
 net::Task<> Member::watch_over() {
   const SteadyTime ready_since = context_.clock.steady_now();
-  Liveness liveness(ready_since);
+  HangWatch watch(wake_up_->executor(), context_.clock, context_.pool,
+                  {.probe = note_.liveness, .key = assignment_.engine_key, .process = engine_});
   while (!is_disturbed()) {
-    co_await wake_up_->wait(liveness.policy().every);
+    co_await wake_up_->wait(watch.every());
     if (is_disturbed()) break;
     if (note_.failures > 0 && context_.clock.steady_now() - ready_since > kHealthyWhile) {
       note_.failures = 0;
       context_.on_change();
     }
-    if (note_.liveness.path.empty()) continue;
-    const bool works = co_await is_working();
+    auto look = watch.look();
+    auto hangs = co_await net::unless(std::move(look), until(&Member::is_disturbed), disturbed());
     if (is_disturbed()) break;
-    if (works) {
-      liveness.answered(context_.clock.steady_now());
-      continue;
-    }
-    const auto processor = co_await processor_time();
-    const SteadyTime now = context_.clock.steady_now();
-    if (is_disturbed() || !liveness.missed(now, processor)) continue;
-    co_await give_up_engine(
-        fmt::format("it did not answer for {} s", liveness.silence(now).count() / 1000), "it hung");
+    if (hangs && !hangs->empty()) co_await give_up_engine(*std::move(hangs), "it hung");
   }
 }
 
@@ -393,16 +385,6 @@ net::Task<bool> Member::is_healthy(Condition unless) {
   co_return healthy && *healthy;
 }
 
-net::Task<bool> Member::is_working() {
-  const Duration patience = LivenessPolicy{}.patience;
-  auto question = net::with_deadline(
-      ask_liveness(wake_up_->executor(), note_.liveness, assignment_.engine_key, patience),
-      patience, "a liveness probe");
-  const auto answer =
-      co_await net::unless(std::move(question), until(&Member::is_disturbed), disturbed());
-  co_return answer.has_value();
-}
-
 // Whether no request is under way, as far as the engine tells.
 net::Task<bool> Member::is_idle() {
   auto question =
@@ -413,14 +395,6 @@ net::Task<bool> Member::is_idle() {
   if (answer->status == 503) co_return true;  // it loads, and has answered nobody yet
   const auto load = sum_of_figures(answer->body, note_.liveness.load);
   co_return answer->status == 200 && load && *load == 0;
-}
-
-net::Task<std::optional<Duration>> Member::processor_time() {
-  if (!engine_) co_return std::nullopt;
-  auto used = co_await net::offload(
-      context_.pool, [engine = *engine_] { return process::cpu_time_of_tree(engine); });
-  if (!used) co_return std::nullopt;
-  co_return *used;
 }
 
 // Ends the shim and all below it, however it behaves; does nothing where none runs.
@@ -434,25 +408,6 @@ net::Task<> Member::end_engine(bool at_once) {
     co_await wake_up_->wait(kProbePause);
   }
   if (has_ended()) co_return;
-// Until what the engine had of devices is free, so that neither the next attempt nor whoever is
-// placed there finds too little. A worker that ends leaves that to the next one.
-net::Task<> Member::wait_for_devices() {
-  if (held_.is_empty()) co_return;
-  const SteadyTime ended = context_.clock.steady_now();
-  while (!detached_ && !worker_ends_) {
-    const auto look = co_await net::offload(
-        context_.pool, [devices = context_.devices] { return devices->look_again(); });
-    if (!look || (look->began >= ended && held_.is_free(look->sample))) break;
-    if (context_.clock.steady_now() - ended > kDevicePatience) {
-      spdlog::warn("{}: the memory that its engine had on devices is not free after {} s",
-                   note_.instance, kDevicePatience.count());
-      break;
-    }
-    co_await wake_up_->wait(kDevicePause);
-  }
-  held_ = {};
-}
-
   spdlog::warn("{}: its shim does not end; it is killed", note_.instance);
   if (auto killed = process::kill_shim(*shim_); !killed) {
     spdlog::error("{}: {}", note_.instance, killed.error().to_string());
@@ -477,6 +432,25 @@ net::Task<> Member::take_exit() {
   if (!ended_because_.empty()) reason = ended_because_ + "; " + reason;
   spdlog::warn("{}: {}", note_.instance, reason);
   note_failure(std::move(reason), stays_down);
+}
+
+// Until what the engine had of devices is free, so that neither the next attempt nor whoever is
+// placed there finds too little. A worker that ends leaves that to the next one.
+net::Task<> Member::wait_for_devices() {
+  if (held_.is_empty()) co_return;
+  const SteadyTime ended = context_.clock.steady_now();
+  while (!detached_ && !worker_ends_) {
+    const auto look = co_await net::offload(
+        context_.pool, [devices = context_.devices] { return devices->look_again(); });
+    if (!look || (look->began >= ended && held_.is_free(look->sample))) break;
+    if (context_.clock.steady_now() - ended > kDevicePatience) {
+      spdlog::warn("{}: the memory that its engine had on devices is not free after {} s",
+                   note_.instance, kDevicePatience.count());
+      break;
+    }
+    co_await wake_up_->wait(kDevicePause);
+  }
+  held_ = {};
 }
 
 void Member::note_failure(std::string reason, bool permanent) {

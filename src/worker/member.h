@@ -67,12 +67,10 @@ class Member {
   net::Task<> watch_over();
   net::Task<> drain_engine();
   net::Task<bool> is_healthy(Condition unless);
-  net::Task<bool> is_working();
   net::Task<bool> is_idle();
-  net::Task<std::optional<Duration>> processor_time();
-  net::Task<> wait_for_devices();
   net::Task<> end_engine(bool at_once);
   net::Task<> take_exit();
+  net::Task<> wait_for_devices();
   net::Task<> pause_or_give_up();
   net::Task<> until(Condition condition);
   net::Task<> give_up_engine(std::string reason, std::string cause);
@@ -94,18 +92,18 @@ class Member {
   std::shared_ptr<net::WakeUp> wake_up_;
   std::stop_source cancel_install_;
   bool settled_ = false;
-  bool worker_ends_ = false;
   bool draining_ = false;
   bool stopping_ = false;
+  bool worker_ends_ = false;
   bool detached_ = false;
   bool given_up_ = false;
   bool holds_port_ = false;
 
   model::InstanceState state_ = model::InstanceState::scheduled;
   std::string reason_;
-  HeldMemory held_;
   std::optional<model::EngineExit> last_exit_;
   std::optional<EngineUse> use_;
+  HeldMemory held_;
   std::shared_ptr<ModelFiles::Ticket> files_;  // where the model's are on a hub
   std::optional<process::ShimHandle> shim_;
   std::optional<pid_t> engine_;

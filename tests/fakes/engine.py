@@ -13,6 +13,7 @@ serves /health, /metrics and /v1/completions, and does what the words in $FAKE_E
   last_words         writes $FAKE_LAST_WORDS and exits with 1
   meets_taken_port   the first time, waits until somebody has taken its port ($FAKE_FOLDER/taken)
   hangs              once a request for /hang came, answers nobody any more
+  stuck              answers /health and /metrics, and never a completion
 """
 
 import json
@@ -30,6 +31,7 @@ FOLDER = Path(os.environ.get("FAKE_FOLDER", "/nonexistent"))
 STARTED = time.monotonic()
 hanging = threading.Event()
 under_way = 0
+decoded = 0
 count_lock = threading.Lock()
 
 
@@ -64,14 +66,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self) -> None:
+        global decoded
         if self.path == "/hang":
             hanging.set()
         if hanging.is_set():
             time.sleep(100000)
         if self.path == "/metrics":
             with count_lock:
+                decoded += under_way if "stuck" not in WORDS else 0
                 figures = (f"llamacpp:requests_processing {under_way}\n"
-                           "llamacpp:requests_deferred 0\n")
+                           "llamacpp:requests_deferred 0\n"
+                           f"llamacpp:n_decode_total {decoded}\n")
             self.answer(200, figures.encode(), "text/plain")
         elif "never_ready" in WORDS:
             self.answer(503, b'{"error":{"message":"Loading model"}}')
@@ -94,6 +99,8 @@ class Handler(BaseHTTPRequestHandler):
                 under_way -= 1
 
     def complete(self, request: dict) -> None:
+        if "stuck" in WORDS:
+            time.sleep(100000)
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         answer = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "fake",
                   "choices": [{"index": 0, "text": "fake", "finish_reason": "stop"}],

@@ -168,6 +168,20 @@ def test_an_engine_that_hangs_is_found_and_started_again(own_berth: Berth, tiny_
 
 
 @pytest.mark.long
+def test_an_engine_that_answers_its_probes_and_no_request_is_found(fake_berth: Berth, fake):
+    fake("stuck")
+    before = fake_berth.wait_ready("faulty")[0]
+    threading.Thread(target=lambda: fake_berth.http(
+        "POST", "/v1/completions", timeout=None, json={"model": "faulty", "prompt": "x"}),
+        daemon=True).start()
+    failed = failures(fake_berth, seconds=300)
+    assert failed["last_exit"]["likely_cause"] == "it hung"
+    assert fake_berth.wait_ready("faulty")[0]["pid"] != before["pid"]
+    messages = [event["message"] for event in fake_berth.api("GET", "/api/v1/events")["items"]]
+    assert any("it took requests but answered none for" in message for message in messages)
+
+
+@pytest.mark.long
 def test_an_engine_under_more_load_than_it_can_take_does_not_count_as_hung(own_berth: Berth,
                                                                            tiny_file: Path):
     own_berth.deploy("busy", tiny_file)

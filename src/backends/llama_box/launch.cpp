@@ -3,6 +3,7 @@
 #include "backends/llama_box/llama_box.h"
 #include "backends/llama_box/projector.h"
 #include "backends/values.h"
+#include "base/json.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -216,13 +217,40 @@ bool add_http(Arguments& arguments, const LaunchContext& context,
   return true;
 }
 
+// One token of a text takes a slot, and with it the prompt that the slot remembers for its user. Its
+// figures come from the loop that computes, so there is no haste.
+constexpr std::chrono::minutes kPromptIsCold{30};
+
+// The smallest request of the model's kind.
+model::LivenessRequest trial_of(const LaunchContext& context) {
+  json::object body{{"model", context.deployment.name}};
+  switch (context.profile.category) {
+    case model::Category::llm:
+      body["prompt"] = "1";
+      body["max_tokens"] = 1;
+      return {.path = "/v1/completions", .body = to_text(body), .idle_before = kPromptIsCold};
+    case model::Category::embedding:
+      body["input"] = "1";
+      return {.path = "/v1/embeddings", .body = to_text(body)};
+    case model::Category::reranker:
+      body["query"] = "1";
+      body["documents"] = json::array{"1"};
+      return {.path = "/v1/rerank", .body = to_text(body)};
+    default:
+      return {};
+  }
+}
+
 // By its figures, which its main loop tells. An engine that may fall asleep would be woken by that.
-model::LivenessProbe liveness_of(const ParsedParameters& parameters, std::uint16_t port) {
+model::LivenessProbe liveness_of(const LaunchContext& context, const ParsedParameters& parameters,
+                                 std::uint16_t port) {
   if (parameters.find("--sleep-idle-seconds") != nullptr) return {};
   return {.path = "/metrics",
           .port = port,
           .needs_key = true,
-          .load = {"llamacpp:requests_processing", "llamacpp:requests_deferred"}};
+          .load = {"llamacpp:requests_processing", "llamacpp:requests_deferred"},
+          .progress = {"llamacpp:n_decode_total"},
+          .request = trial_of(context)};
 }
 
 void add_kind(Arguments& arguments, const LaunchContext& context,
@@ -298,7 +326,7 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   arguments.add_number("--port", port);
   arguments.add("--metrics");
   if (add_http(arguments, context, parameters, plan.notes)) {
-    plan.liveness = liveness_of(parameters, port);
+    plan.liveness = liveness_of(context, parameters, port);
   }
   add_context(arguments, context, parameters, plan.notes);
   add_compute(arguments, context, parameters, plan.notes);
