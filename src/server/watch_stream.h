@@ -25,6 +25,10 @@ namespace berth::server {
 struct WatchRules {
   RouteAccess access = RouteAccess::admin;
   std::vector<std::string> kinds;  // that may be watched here; all of them unless `kinds` chooses
+  // Only documents whose text member `field` is `value`, where it is named: others do not even wake
+  // the stream.
+  std::string field = {};
+  std::string value = {};
   // How a document looks to this watcher; nullopt leaves the change out.
   std::function<std::optional<json::object>(const store::Change&)> show;
 };

@@ -5,12 +5,7 @@
 
 namespace berth::store {
 
-ChangeCollector::ChangeCollector(const std::vector<std::string>& kinds, std::size_t limit)
-    : kinds_(kinds), limit_(std::max<std::size_t>(limit, 1)) {}
-
-bool ChangeCollector::wants(std::string_view kind) const {
-  return kinds_.empty() || std::find(kinds_.begin(), kinds_.end(), kind) != kinds_.end();
-}
+ChangeCollector::ChangeCollector(std::size_t limit) : limit_(std::max<std::size_t>(limit, 1)) {}
 
 bool ChangeCollector::fits(std::size_t size) {
   const std::size_t count = out_.changes.size();
@@ -48,29 +43,28 @@ void RecentChanges::forget(Revision revision) {
   while (!changes_.empty() && changes_.front().change.revision <= revision) drop_first();
 }
 
-std::optional<Changes> RecentChanges::since(Revision since, const std::vector<std::string>& kinds,
-                                            std::size_t limit) {
+std::optional<Changes> RecentChanges::since(Revision since, const Scope& scope, std::size_t limit) {
   const std::lock_guard lock(mutex_);
   const Revision floor = newest_ - changes_.size();  // a revision each, without a gap
   if (since < floor || since > newest_) return std::nullopt;
-  ChangeCollector collector(kinds, limit);
+  ChangeCollector collector(limit);
   for (auto i = static_cast<std::size_t>(since - floor); i < changes_.size(); ++i) {
     const auto& [change, size] = changes_[i];
-    if (!collector.wants(change.kind)) continue;
+    if (!scope.covers(change.kind, change.data)) continue;
     if (!collector.fits(size)) break;
     collector.add(change, size);
   }
   return std::move(collector).finish(newest_);
 }
 
-bool RecentChanges::is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) {
+bool RecentChanges::is_behind(Revision since, const Scope& scope, Bytes limit) {
   const std::lock_guard lock(mutex_);
   const Revision floor = newest_ - changes_.size();
   if (since < floor) return true;
-  const ChangeCollector collector(kinds, 1);
   Bytes behind;
   for (auto i = static_cast<std::size_t>(since - floor); i < changes_.size(); ++i) {
-    if (collector.wants(changes_[i].change.kind)) behind += Bytes{changes_[i].size};
+    const auto& [change, size] = changes_[i];
+    if (scope.covers(change.kind, change.data)) behind += Bytes{size};
     if (behind > limit) return true;
   }
   return false;

@@ -15,13 +15,12 @@
 
 namespace berth::store {
 
-// Gathers the answer of changes_since: by kind, up to `limit` changes (at least one) and
-// kChangesLimit of JSON.
+// Gathers the answer of changes_since: up to `limit` changes (at least one) and kChangesLimit of
+// JSON.
 class ChangeCollector {
  public:
-  ChangeCollector(const std::vector<std::string>& kinds, std::size_t limit);
+  explicit ChangeCollector(std::size_t limit);
 
-  [[nodiscard]] bool wants(std::string_view kind) const;
   // Whether one of `size` bytes of JSON still fits. If not, the answer is cut: stop offering.
   bool fits(std::size_t size);
   void add(Change change, std::size_t size);
@@ -29,7 +28,6 @@ class ChangeCollector {
   Changes finish(Revision revision) &&;
 
  private:
-  const std::vector<std::string>& kinds_;
   std::size_t limit_;
   std::size_t bytes_ = 0;
   Changes out_;
@@ -52,11 +50,10 @@ class RecentChanges {
   void forget(Revision revision);
 
   // Nullopt if the ring can not answer: `since` is before what it holds, or after.
-  std::optional<Changes> since(Revision since, const std::vector<std::string>& kinds,
-                               std::size_t limit);
-  // Whether more than `limit` of JSON of these kinds came after `since`. Also true where `since` is
+  std::optional<Changes> since(Revision since, const Scope& scope, std::size_t limit);
+  // Whether more than `limit` of JSON in scope came after `since`. Also true where `since` is
   // before what it holds.
-  bool is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit);
+  bool is_behind(Revision since, const Scope& scope, Bytes limit);
   Revision newest();
 
  private:

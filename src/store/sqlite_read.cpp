@@ -88,9 +88,8 @@ Result<Listing> SqliteStore::list_where(std::string_view kind, std::string_view 
   return listing;
 }
 
-Result<Changes> SqliteStore::changes_since(Revision since, const std::vector<std::string>& kinds,
-                                           std::size_t limit) {
-  if (auto changes = recent_.since(since, kinds, limit)) return std::move(*changes);
+Result<Changes> SqliteStore::changes_since(Revision since, const Scope& scope, std::size_t limit) {
+  if (auto changes = recent_.since(since, scope, limit)) return std::move(*changes);
   const std::lock_guard guard(reader_mutex_);
   BERTH_TRY(Transaction snapshot, Transaction::start(*reader_, "BEGIN"));
   BERTH_TRY(const auto revision, reader_->integer("SELECT revision FROM state"));
@@ -103,7 +102,7 @@ Result<Changes> SqliteStore::changes_since(Revision since, const std::vector<std
                            since, compacted, revision)
                     .with_field("since"));
   }
-  ChangeCollector collector(kinds, limit);
+  ChangeCollector collector(limit);
   BERTH_TRY(Query query,
             reader_->query("SELECT revision, removed, kind, name, size, data FROM changes "
                            "WHERE revision > $1 ORDER BY revision",
@@ -111,22 +110,23 @@ Result<Changes> SqliteStore::changes_since(Revision since, const std::vector<std
   for (;;) {
     BERTH_TRY(const bool row, query.step());
     if (!row) break;
-    if (!collector.wants(query.text(2))) continue;
-    const auto size = static_cast<std::size_t>(query.integer(4));
-    if (!collector.fits(size)) break;
+    if (!scope.has_kind(query.text(2))) continue;
     Change change{.type = query.integer(1) == 0 ? ChangeType::put : ChangeType::remove,
                   .kind = std::string(query.text(2)),
                   .name = std::string(query.text(3)),
                   .revision = static_cast<Revision>(query.integer(0)),
                   .data = {}};
     BERTH_TRY(change.data, read_data(change.kind, change.name, query.text(5)));
+    if (!scope.covers(change.kind, change.data)) continue;
+    const auto size = static_cast<std::size_t>(query.integer(4));
+    if (!collector.fits(size)) break;
     collector.add(std::move(change), size);
   }
   return std::move(collector).finish(newest);
 }
 
-bool SqliteStore::is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) {
-  return recent_.is_behind(since, kinds, limit);
+bool SqliteStore::is_behind(Revision since, const Scope& scope, Bytes limit) {
+  return recent_.is_behind(since, scope, limit);
 }
 
 Result<Revision> SqliteStore::revision() { return recent_.newest(); }

@@ -165,6 +165,7 @@ Result<void> SqliteStore::prune(Log& log, std::size_t keep) {
 Result<std::vector<Revision>> SqliteStore::commit(std::vector<Write> writes) {
   BERTH_TRY(const auto prepared, prepare(writes));
   std::vector<Revision> revisions;
+  std::vector<Change> told;
   if (prepared.empty()) return revisions;
   {
     const std::lock_guard guard(writer_mutex_);
@@ -175,6 +176,7 @@ Result<std::vector<Revision>> SqliteStore::commit(std::vector<Write> writes) {
       BERTH_TRY(SizedChange change, apply(one, ++log.revision));
       log.bytes += change.size;
       revisions.push_back(log.revision);
+      told.push_back(change.change);
       changes.push_back(std::move(change));
     }
     BERTH_CHECK(prune(log, options_.changes_kept));
@@ -183,12 +185,7 @@ Result<std::vector<Revision>> SqliteStore::commit(std::vector<Write> writes) {
     recent_.append(std::move(changes));
     recent_.forget(log.compacted);
   }
-  std::vector<std::string_view> kinds;
-  for (const Write& write : writes) {
-    if (std::find(kinds.begin(), kinds.end(), write.kind) == kinds.end())
-      kinds.push_back(write.kind);
-  }
-  notifier_.publish(revisions.back(), kinds);
+  notifier_.publish(revisions.back(), told);
   return revisions;
 }
 
@@ -203,9 +200,9 @@ Result<void> SqliteStore::compact(std::size_t keep) {
   return {};
 }
 
-std::unique_ptr<Watch> SqliteStore::watch(std::vector<std::string> kinds, Revision since,
+std::unique_ptr<Watch> SqliteStore::watch(Scope scope, Revision since,
                                           std::function<void(Revision)> on_change) {
-  return std::make_unique<Watch>(*this, notifier_, std::move(kinds), since, std::move(on_change));
+  return std::make_unique<Watch>(*this, notifier_, std::move(scope), since, std::move(on_change));
 }
 
 namespace {

@@ -37,10 +37,9 @@ class SqliteStore final : public Store {
   Result<Listing> list(std::string_view kind, std::string_view field,
                        std::string_view value) override;
   Result<std::vector<Revision>> commit(std::vector<Write> writes) override;
-  Result<Changes> changes_since(Revision since, const std::vector<std::string>& kinds,
-                                std::size_t limit) override;
-  bool is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) override;
-  std::unique_ptr<Watch> watch(std::vector<std::string> kinds, Revision since,
+  Result<Changes> changes_since(Revision since, const Scope& scope, std::size_t limit) override;
+  bool is_behind(Revision since, const Scope& scope, Bytes limit) override;
+  std::unique_ptr<Watch> watch(Scope scope, Revision since,
                                std::function<void(Revision)> on_change) override;
   Result<Revision> revision() override;
   Result<void> compact(std::size_t keep) override;

@@ -17,10 +17,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace berth::store {
@@ -53,6 +55,23 @@ struct Change {
   json::object data;  // of a removal: the last one known
 };
 
+// Which changes are meant: those of `kinds` (empty: all) and, where `field` is named, of documents
+// whose text member of that name is `value`. Of a removal, the last document known counts.
+struct Scope {
+  Scope() = default;
+  Scope(std::vector<std::string> all_of) : kinds(std::move(all_of)) {}
+  Scope(std::initializer_list<std::string> all_of) : kinds(all_of) {}
+  Scope(std::vector<std::string> some_of, std::string member, std::string text)
+      : kinds(std::move(some_of)), field(std::move(member)), value(std::move(text)) {}
+
+  [[nodiscard]] bool has_kind(std::string_view kind) const;
+  [[nodiscard]] bool covers(std::string_view kind, const json::object& data) const;
+
+  std::vector<std::string> kinds;
+  std::string field;
+  std::string value;
+};
+
 struct Listing {
   std::vector<Document> documents;  // by name, bytewise
   Revision revision = 0;  // of the whole store at that moment: watching from it loses nothing
@@ -60,8 +79,8 @@ struct Listing {
 
 struct Changes {
   std::vector<Change> changes;  // by revision
-  // Go on from here: everything up to this revision has been told, other kinds included, so it
-  // moves on even where `changes` is empty.
+  // Go on from here: everything up to this revision has been told, what is out of scope included,
+  // so it moves on even where `changes` is empty.
   Revision revision = 0;
   bool more = false;  // cut by a limit: ask again at once
 };
@@ -105,21 +124,20 @@ class Store {
   Result<Revision> remove(std::string_view kind, std::string_view name,
                           std::optional<Revision> expected = std::nullopt);
 
-  // The changes after `since`, of the given kinds (empty: all), at most `limit` and kChangesLimit
-  // of JSON (but at least one). Fails with gone, field "since", if some after `since` are no longer
-  // kept, or if this store has not reached `since` (it was restored): list again.
-  virtual Result<Changes> changes_since(Revision since, const std::vector<std::string>& kinds,
-                                        std::size_t limit) = 0;
+  // The changes after `since` that are in scope, at most `limit` and kChangesLimit of JSON (but at
+  // least one). Fails with gone, field "since", if some after `since` are no longer kept, or if
+  // this store has not reached `since` (it was restored): list again.
+  virtual Result<Changes> changes_since(Revision since, const Scope& scope, std::size_t limit) = 0;
 
-  // Whether changes of more than `limit` of JSON came after `since`, or changes that only the disk
-  // still has. Never blocks on the disk.
-  virtual bool is_behind(Revision since, const std::vector<std::string>& kinds, Bytes limit) = 0;
+  // Whether changes in scope of more than `limit` of JSON came after `since`, or changes that only
+  // the disk still has. Never blocks on the disk.
+  virtual bool is_behind(Revision since, const Scope& scope, Bytes limit) = 0;
 
   // Subscribes to changes after `since`; see watch.h. `on_change` may be empty. It gets the newest
-  // revision, at once if there is something to fetch already, then after each commit that touches
-  // one of the kinds, on the thread that wrote: it must be quick (post, set a flag), and must not
+  // revision, at once if there may be something to fetch already, then after each commit that has
+  // something in scope, on the thread that wrote: it must be quick (post, set a flag), and must not
   // call the store nor end a watch. The watch must end before the store does.
-  virtual std::unique_ptr<Watch> watch(std::vector<std::string> kinds, Revision since,
+  virtual std::unique_ptr<Watch> watch(Scope scope, Revision since,
                                        std::function<void(Revision)> on_change) = 0;
 
   // The revision of the last write.

@@ -145,6 +145,23 @@ TEST_P(StoreTest, ChangesOfOtherKindsMoveTheRevisionOn) {
   EXPECT_FALSE(changes->more);
 }
 
+TEST_P(StoreTest, ChangesOfAScopeAreThoseWithItsValue) {
+  const Scope scope({"duty"}, "worker", "a");
+  ASSERT_TRUE(store().put("duty", "1", {{"worker", "a"}}));
+  ASSERT_TRUE(store().put("duty", "2", {{"worker", "b"}}));
+  ASSERT_TRUE(store().put("other", "3", {{"worker", "a"}}));
+  ASSERT_TRUE(store().put("duty", "4", {{"worker", 1}}));
+  ASSERT_TRUE(store().remove("duty", "1"));
+  for (const bool from_disk : {false, true}) {
+    if (from_disk) reopen({});
+    const auto changes = store().changes_since(0, scope, 10);
+    ASSERT_EQ(changes->changes.size(), 2u) << from_disk;
+    EXPECT_EQ(changes->changes[0].revision, 1u);
+    EXPECT_EQ(changes->changes[1].type, ChangeType::remove);
+    EXPECT_EQ(changes->revision, 5u);
+  }
+}
+
 TEST_P(StoreTest, CutsAnAnswerAtOneMebibyte) {
   const json::object large{{"x", std::string(400 << 10, 'x')}};
   for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(store().put("model", name, large));
@@ -203,6 +220,17 @@ TEST_P(StoreTest, WakesAWatchAtOnceIfItIsBehind) {
   EXPECT_EQ(woken, 1);
   EXPECT_TRUE(behind->wait_until(far()));
   EXPECT_FALSE(level->wait_until(SteadyTime::min()));
+}
+
+TEST_P(StoreTest, AWatchOfAScopeSleepsThroughOtherChanges) {
+  int woken = 0;
+  const auto watch = store().watch({{"duty"}, "worker", "a"}, 0, [&](Revision) { ++woken; });
+  ASSERT_TRUE(store().put("duty", "2", {{"worker", "b"}}));
+  EXPECT_EQ(woken, 0);
+  ASSERT_TRUE(store().put("duty", "1", {{"worker", "a"}}));
+  ASSERT_TRUE(store().remove("duty", "1"));
+  EXPECT_EQ(woken, 2);
+  EXPECT_EQ(watch->next()->changes.size(), 2u);
 }
 
 TEST_P(StoreTest, AnEndedWatchIsNotCalled) {

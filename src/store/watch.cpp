@@ -6,10 +6,9 @@
 namespace berth::store {
 namespace {
 
-bool concerns(const std::vector<std::string>& wanted, const std::vector<std::string_view>& kinds) {
-  return wanted.empty() || std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) {
-           return std::find(wanted.begin(), wanted.end(), kind) != wanted.end();
-         });
+bool concerns(const Scope& scope, const std::vector<Change>& changes) {
+  return std::any_of(changes.begin(), changes.end(),
+                     [&](const Change& change) { return scope.covers(change.kind, change.data); });
 }
 
 }  // namespace
@@ -26,17 +25,17 @@ void Notifier::unsubscribe(Handle handle) {
   subscribers_.erase(handle);
 }
 
-void Notifier::publish(Revision revision, const std::vector<std::string_view>& kinds) {
+void Notifier::publish(Revision revision, const std::vector<Change>& changes) {
   const std::lock_guard lock(mutex_);
   newest_ = std::max(newest_, revision);  // two writers may arrive here in the other order
   for (const Subscriber& subscriber : subscribers_) {
-    if (concerns(subscriber.kinds, kinds)) subscriber.wake(newest_);
+    if (concerns(subscriber.scope, changes)) subscriber.wake(newest_);
   }
 }
 
-Watch::Watch(Store& store, Notifier& notifier, std::vector<std::string> kinds, Revision since,
+Watch::Watch(Store& store, Notifier& notifier, Scope scope, Revision since,
              std::function<void(Revision)> on_change)
-    : store_(store), notifier_(notifier), kinds_(std::move(kinds)), position_(since) {
+    : store_(store), notifier_(notifier), scope_(std::move(scope)), position_(since) {
   auto wake = [this, on_change = std::move(on_change)](Revision revision) {
     {
       const std::lock_guard lock(mutex_);
@@ -45,18 +44,18 @@ Watch::Watch(Store& store, Notifier& notifier, std::vector<std::string> kinds, R
     woken_.notify_all();
     if (on_change) on_change(revision);
   };
-  handle_ = notifier_.subscribe({kinds_, std::move(wake)}, since);
+  handle_ = notifier_.subscribe({scope_, std::move(wake)}, since);
 }
 
 Watch::~Watch() { notifier_.unsubscribe(handle_); }
 
 Result<Changes> Watch::next(std::size_t limit) {
-  auto changes = store_.changes_since(position_, kinds_, limit);
+  auto changes = store_.changes_since(position_, scope_, limit);
   if (changes) position_ = changes->revision;
   return changes;
 }
 
-bool Watch::is_behind(Bytes limit) const { return store_.is_behind(position_, kinds_, limit); }
+bool Watch::is_behind(Bytes limit) const { return store_.is_behind(position_, scope_, limit); }
 
 bool Watch::wait_until(SteadyTime deadline) {
   std::unique_lock lock(mutex_);

@@ -27,7 +27,7 @@ namespace berth::store {
 class Notifier {
  public:
   struct Subscriber {
-    std::vector<std::string> kinds;  // empty: all
+    Scope scope;
     std::function<void(Revision)> wake;
   };
   using Handle = std::list<Subscriber>::iterator;
@@ -39,8 +39,8 @@ class Notifier {
   Handle subscribe(Subscriber subscriber, Revision since);
   // After it returns, `wake` is not running and will not be called.
   void unsubscribe(Handle handle);
-  // A commit up to `revision` that touched `kinds`; the changes can be fetched from now on.
-  void publish(Revision revision, const std::vector<std::string_view>& kinds);
+  // What a commit up to `revision` has changed, which can be fetched from now on.
+  void publish(Revision revision, const std::vector<Change>& changes);
 
  private:
   std::mutex mutex_;
@@ -51,7 +51,7 @@ class Notifier {
 // One user at a time, except `interrupt`. Ends with its destruction: no callback runs after it.
 class Watch {
  public:
-  Watch(Store& store, Notifier& notifier, std::vector<std::string> kinds, Revision since,
+  Watch(Store& store, Notifier& notifier, Scope scope, Revision since,
         std::function<void(Revision)> on_change);
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
@@ -78,7 +78,7 @@ class Watch {
  private:
   Store& store_;
   Notifier& notifier_;
-  std::vector<std::string> kinds_;
+  const Scope scope_;
   Revision position_;
   std::mutex mutex_;  // guards what is below
   std::condition_variable woken_;
