@@ -73,8 +73,9 @@ struct Registered {
   std::uint64_t revision = 0;  // of the store: watch from here after listing
   std::vector<HubAccess> hubs;
   std::int64_t renew_after = 0;  // seconds from now, of the certificate that was shown
+  bool keeps_packs = false;      // reports may leave out packs that are as before
 };
-BOOST_DESCRIBE_STRUCT(Registered, (), (name, revision, hubs, renew_after))
+BOOST_DESCRIBE_STRUCT(Registered, (), (name, revision, hubs, renew_after, keeps_packs))
 
 // What a worker says of one member of an instance. The newest report of a generation counts.
 struct InstanceReport {
@@ -109,13 +110,16 @@ struct WorkerReport {
   std::vector<InstanceReport> instances;  // every member that this worker has, whatever its state
   std::vector<model::Device> devices;     // with what is used now
   std::vector<model::PackStatus> packs;
+  // `packs` is left out, and as the last report that was taken or the registration had it. Only
+  // for a server that keeps packs; refused with conflict where it has none.
+  bool packs_as_before = false;
   std::vector<std::string> warnings;
   std::string address;                    // as Worker's; may change
   std::vector<model::FilesStatus> files;  // that somebody wants here
 };
 BOOST_DESCRIBE_STRUCT(WorkerReport, (),
-                      (worker, sequence, revision, instances, devices, packs, warnings, address,
-                       files))
+                      (worker, sequence, revision, instances, devices, packs, packs_as_before,
+                       warnings, address, files))
 
 // What the server asks a worker that can measure (POST /worker/v1/judge, answered with a
 // model::ComputeTable; its build is empty where the worker has no pack that can).

@@ -13,18 +13,36 @@ namespace {
 
 constexpr std::size_t kMaxEvents = 1000;
 
+// What the worker said since it was written down.
+void add_latest(const ServerContext& context, model::Worker& worker) {
+  if (const auto latest = context.workers.find(worker.name)) {
+    if (!latest->devices.empty()) worker.devices = latest->devices;
+    worker.warnings = latest->warnings;
+  }
+  if (const auto packs = context.workers.packs(worker.name); packs && !packs->empty()) {
+    worker.packs = *packs;
+  }
+}
+
 Result<std::vector<model::Worker>> all_workers(ServerContext& context) {
   BERTH_TRY(auto stored, store::list_as<model::Worker>(context.store, model::kWorkerKind));
   std::vector<model::Worker> workers;
   for (auto& item : stored.items) {
-    if (const auto latest = context.workers.find(item.name)) {
-      if (!latest->devices.empty()) item.value.devices = latest->devices;
-      if (!latest->packs.empty()) item.value.packs = latest->packs;
-      item.value.warnings = latest->warnings;
-    }
+    add_latest(context, item.value);
     workers.push_back(std::move(item.value));
   }
   return workers;
+}
+
+// The one that is named, if it is there; all without a name.
+Result<std::vector<model::Worker>> meant_workers(ServerContext& context,
+                                                 const std::optional<std::string>& only) {
+  if (!only) return all_workers(context);
+  auto stored = store::get_as<model::Worker>(context.store, model::kWorkerKind, *only);
+  if (!stored && stored.error().code == ErrorCode::not_found) return std::vector<model::Worker>{};
+  if (!stored) return fail(std::move(stored).error());
+  add_latest(context, stored->value);
+  return std::vector{std::move(stored->value)};
 }
 
 Result<net::Response> list_workers(ServerContext& context, const ApiRequest&) {
@@ -101,10 +119,9 @@ Result<std::string> users_of(ServerContext& context, const std::string& pack,
 // Writes down what is wanted of a pack; the workers see it and act.
 Result<net::Response> want_pack(ServerContext& context, const std::string& pack,
                                 const std::optional<std::string>& only, bool wanted) {
-  BERTH_TRY(const auto workers, all_workers(context));
+  BERTH_TRY(const auto workers, meant_workers(context, only));
   std::vector<store::Write> writes;
   for (const auto& worker : workers) {
-    if (only && worker.name != *only) continue;
     const bool known =
         std::any_of(worker.packs.begin(), worker.packs.end(),
                     [&](const model::PackStatus& status) { return status.pack.name == pack; });

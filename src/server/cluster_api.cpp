@@ -48,17 +48,19 @@ Result<net::Response> register_worker(ServerContext& context, const ApiRequest& 
                   const auto scheduling = value.scheduling;
                   value = worker;
                   value.scheduling = scheduling;
+                  value.packs.clear();  // much text, alike on most workers: the registry has them
                   value.local = request.member.local;
                   value.state = model::WorkerState::not_ready;
                   value.reason = "has just joined";
                   value.joined_at =
                       joined.empty() ? to_rfc3339(context.clock.system_now()) : joined;
                 }));
-  context.workers.registered(worker.name);
+  context.workers.registered(worker.name, worker.packs);
   const cluster::Registered answer{.name = worker.name,
                                    .revision = stored.revision,
                                    .hubs = hubs_of_server(),
-                                   .renew_after = request.member.renew_after};
+                                   .renew_after = request.member.renew_after,
+                                   .keeps_packs = true};
   return net::json_response(200, to_json(answer, Secrets::show));
 }
 
@@ -152,10 +154,11 @@ Result<void> take_report(ServerContext& context, const cluster::InstanceReport& 
        .message = report.reason.empty() ? "answers requests" : report.reason});
 }
 
-Result<net::Response> report(ServerContext& context, const ApiRequest& request) {
-  BERTH_TRY(const auto report,
-            from_json<cluster::WorkerReport>(request.body, UnknownMembers::ignore));
-  BERTH_CHECK(check_sender(request, report.worker));
+// Sees that the worker is one of ours, at the address that it tells. Most reports come from where
+// the last one came from: the store is not asked then.
+Result<void> take_address(ServerContext& context, const cluster::WorkerReport& report) {
+  const auto before = context.workers.find(report.worker);
+  if (before && before->address == report.address) return {};
   const auto known = store::update<model::Worker>(context.store, model::kWorkerKind, report.worker,
                                                   [&](model::Worker& worker) {
                                                     if (worker.address == report.address)
@@ -168,20 +171,34 @@ Result<net::Response> report(ServerContext& context, const ApiRequest& request) 
                 report.worker);
   }
   if (!known) return fail(known.error());
-  if (!context.workers.accept(report)) return net::json_response(200, json::object{});
-  const bool reachable = context.workers.trouble(report.worker).empty();
-  for (const auto& instance : report.instances) {
-    BERTH_CHECK(take_report(context, instance, reachable));
+  return {};
+}
+
+Result<net::Response> report(ServerContext& context, const ApiRequest& request) {
+  BERTH_TRY(auto report, from_json<cluster::WorkerReport>(request.body, UnknownMembers::ignore));
+  BERTH_CHECK(check_sender(request, report.worker));
+  BERTH_CHECK(take_address(context, report));
+  const std::string worker = report.worker;
+  const auto instances = report.instances;
+  const auto heard = context.workers.accept(std::move(report));
+  if (heard == WorkerRegistry::Heard::unclear) {
+    return fail(ErrorCode::conflict,
+                "the report leaves out the worker's packs, which this server does not know; send "
+                "them");
   }
-  context.control.poke();
+  if (heard == WorkerRegistry::Heard::older) return net::json_response(200, json::object{});
+  const bool reachable = context.workers.trouble(worker).empty();
+  for (const auto& instance : instances) BERTH_CHECK(take_report(context, instance, reachable));
+  // What is routine is looked at within seconds anyway.
+  if (heard == WorkerRegistry::Heard::news) context.control.poke();
   return net::json_response(200, json::object{});
 }
 
 net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
   const auto member = context.members.authenticate(exchange.request());
   const std::string worker = member ? member->worker : std::string();
-  auto show = [worker](const store::Change& change) -> std::optional<json::object> {
-    if (!is_for(change.data, worker)) return {};
+  // The scope keeps out what is for others.
+  auto show = [](const store::Change& change) -> std::optional<json::object> {
     return change.data;
   };
   return serve_watch(
@@ -189,6 +206,8 @@ net::Task<> watch(ServerContext& context, net::Exchange& exchange) {
       {.access = RouteAccess::worker,
        .kinds = {std::string(model::kAssignmentKind), std::string(model::kPackRequestKind),
                  std::string(model::kFileRequestKind)},
+       .field = "worker",
+       .value = worker,
        .show = std::move(show)});
 }
 

@@ -40,9 +40,9 @@ model::ComputeTable judge_found(ServerContext& context, const FoundModel& found,
   workers.reserve(stored->items.size());
   for (const auto& item : stored->items) {
     workers.push_back(item.value);
-    // Packs come after a worker has joined.
-    const auto latest = context.workers.find(item.name);
-    if (latest && !latest->packs.empty()) workers.back().packs = latest->packs;
+    if (const auto packs = context.workers.packs(item.name); packs && !packs->empty()) {
+      workers.back().packs = *packs;
+    }
   }
   request.files = found.files;
   return judge_model(

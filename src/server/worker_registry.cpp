@@ -3,11 +3,29 @@
 #include <algorithm>
 
 namespace berth::server {
+namespace {
 
-void WorkerRegistry::registered(const std::string& worker) {
+// Whether the control loop would decide alike, but for how much memory is in use.
+bool says_the_same(const cluster::WorkerReport& before, const cluster::WorkerReport& now) {
+  const auto same_instance = [](const cluster::InstanceReport& a,
+                                const cluster::InstanceReport& b) {
+    return a.instance == b.instance && a.generation == b.generation && a.member == b.member &&
+           a.state == b.state && a.resident.has_value() == b.resident.has_value();
+  };
+  const auto same_device = [](const model::Device& a, const model::Device& b) {
+    return a.id == b.id && a.memory == b.memory && a.measured == b.measured;
+  };
+  return before.revision == now.revision && before.address == now.address &&
+         std::ranges::equal(before.instances, now.instances, same_instance) &&
+         std::ranges::equal(before.devices, now.devices, same_device);
+}
+
+}  // namespace
+
+void WorkerRegistry::registered(const std::string& worker, std::vector<model::PackStatus> packs) {
   const std::scoped_lock lock(mutex_);
   const SteadyTime now = clock_.steady_now();
-  contacts_[worker] = {.heard = now, .reached = now, .report = std::nullopt};
+  contacts_[worker] = {.heard = now, .reached = now, .packs = share(std::move(packs))};
 }
 
 void WorkerRegistry::forget(const std::string& worker) {
@@ -15,21 +33,47 @@ void WorkerRegistry::forget(const std::string& worker) {
   contacts_.erase(worker);
 }
 
-bool WorkerRegistry::accept(const cluster::WorkerReport& report) {
+WorkerRegistry::Heard WorkerRegistry::accept(cluster::WorkerReport report) {
   const std::scoped_lock lock(mutex_);
+  const auto found = contacts_.find(report.worker);
+  if (found == contacts_.end() && report.packs_as_before) return Heard::unclear;
   const SteadyTime now = clock_.steady_now();
-  auto& contact =
-      contacts_.try_emplace(report.worker, Contact{.heard = now, .reached = now}).first->second;
-  if (contact.report && contact.report->sequence >= report.sequence) return false;
+  Contact& contact =
+      found != contacts_.end()
+          ? found->second
+          : contacts_.emplace(report.worker, Contact{.heard = now, .reached = now}).first->second;
+  const auto before = contact.report;
+  if (before && before->sequence >= report.sequence) return Heard::older;
+  const bool in_time = now - contact.heard < kLateReport;
+  const auto packs = contact.packs;
+  if (!report.packs_as_before) contact.packs = share(std::move(report.packs));
+  report.packs.clear();
   contact.heard = now;
-  contact.report = report;
-  return true;
+  contact.report = std::make_shared<const cluster::WorkerReport>(std::move(report));
+  const bool is_routine =
+      before && in_time && packs == contact.packs && says_the_same(*before, *contact.report);
+  return is_routine ? Heard::routine : Heard::news;
 }
 
-std::optional<cluster::WorkerReport> WorkerRegistry::find(const std::string& worker) const {
+WorkerRegistry::PackList WorkerRegistry::share(std::vector<model::PackStatus> packs) {
+  auto& shared = shared_[to_text(to_json(packs))];
+  if (auto found = shared.lock()) return found;
+  auto made = std::make_shared<const std::vector<model::PackStatus>>(std::move(packs));
+  shared = made;
+  std::erase_if(shared_, [](const auto& entry) { return entry.second.expired(); });
+  return made;
+}
+
+std::shared_ptr<const cluster::WorkerReport> WorkerRegistry::find(const std::string& worker) const {
   const std::scoped_lock lock(mutex_);
   const auto found = contacts_.find(worker);
-  return found == contacts_.end() ? std::nullopt : found->second.report;
+  return found == contacts_.end() ? nullptr : found->second.report;
+}
+
+WorkerRegistry::PackList WorkerRegistry::packs(const std::string& worker) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = contacts_.find(worker);
+  return found == contacts_.end() ? nullptr : found->second.packs;
 }
 
 std::optional<SteadyTime> WorkerRegistry::heard(const std::string& worker) const {

@@ -15,7 +15,7 @@ model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry&
                          .used_by = {}};
   const auto latest = registry.find(worker.name);
   const auto& devices = latest && !latest->devices.empty() ? latest->devices : worker.devices;
-  if (latest && !latest->packs.empty()) view.packs = latest->packs;
+  if (const auto packs = registry.packs(worker.name); packs && !packs->empty()) view.packs = *packs;
   if (latest) {
     for (const auto& instance : latest->instances) {
       auto& uses = view.used_by[{instance.instance, instance.generation}];

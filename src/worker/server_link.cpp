@@ -10,6 +10,9 @@ namespace {
 constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
                                           .head = std::chrono::seconds(10),
                                           .idle = std::chrono::seconds(10)};
+// Reports go every few seconds: their connection is kept, since another one costs both sides a
+// handshake with certificates. Below the 75 s after which the server closes it.
+constexpr net::ClientOptions kKept{.idle_expiry = std::chrono::seconds(60)};
 // The watch speaks at least every 15 s (a bookmark).
 constexpr std::chrono::seconds kWatchSilence{40};
 
@@ -64,7 +67,7 @@ Result<DutyChange> read_change(const net::SseEvent& event) {
 }  // namespace
 
 ServerLink::ServerLink(net::IoContext& context, const Membership& membership)
-    : client_(context), membership_(membership) {}
+    : client_(context, kKept), membership_(membership) {}
 
 net::Task<Result<json::value>> ServerLink::ask(std::string method, std::string target,
                                                std::string body) {
@@ -87,7 +90,10 @@ net::Task<Result<cluster::Registered>> ServerLink::enlist(model::Worker worker) 
   std::string body = to_text(to_json(worker, Secrets::show));
   auto answer = co_await ask("POST", "/cluster/v1/register", std::move(body));
   if (!answer) co_return fail(std::move(answer).error());
-  co_return from_json<cluster::Registered>(*answer, UnknownMembers::ignore);
+  auto enlisted = from_json<cluster::Registered>(*answer, UnknownMembers::ignore);
+  if (!enlisted) co_return fail(std::move(enlisted).error());
+  short_reports_.enlisted(worker.packs, enlisted->keeps_packs);
+  co_return enlisted;
 }
 
 net::Task<Result<cluster::Membership>> ServerLink::renew(cluster::RenewRequest request) {
@@ -134,8 +140,10 @@ net::Task<Result<void>> ServerLink::watch(std::uint64_t since,
 }
 
 net::Task<Result<void>> ServerLink::report(cluster::WorkerReport report) {
+  auto sent = short_reports_.shorten(report);
   std::string body = to_text(to_json(report, Secrets::show));
   auto answer = co_await ask("POST", "/cluster/v1/report", std::move(body));
+  short_reports_.answered(std::move(sent), answer.has_value());
   if (!answer) co_return fail(std::move(answer).error());
   co_return Result<void>{};
 }

@@ -5,6 +5,7 @@
 #include "model/instance.h"
 #include "net/client.h"
 #include "worker/membership.h"
+#include "worker/short_reports.h"
 
 #include <cstdint>
 #include <functional>
@@ -43,6 +44,7 @@ class ServerLink {
   // Calls `on_change` for each change after `since`, in order, until the stream ends (an error).
   // A change without assignment and request only moves the revision on.
   net::Task<Result<void>> watch(std::uint64_t since, std::function<void(DutyChange)> on_change);
+  // Leaves out the packs where the server has them already.
   net::Task<Result<void>> report(cluster::WorkerReport report);
 
  private:
@@ -50,6 +52,7 @@ class ServerLink {
 
   net::Client client_;
   const Membership& membership_;
+  ShortReports short_reports_;
 };
 
 }  // namespace berth::worker
