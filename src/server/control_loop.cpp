@@ -49,7 +49,12 @@ Result<store::StoredList<T>> list_with_documents(store::Store& store, std::strin
 ControlLoop::ControlLoop(store::Store& store, WorkerRegistry& workers,
                          const backends::Registry& backends, const Clock& clock,
                          HealthPolicy health)
-    : store_(store), workers_(workers), backends_(backends), clock_(clock), health_(health) {}
+    : store_(store),
+      workers_(workers),
+      backends_(backends),
+      clock_(clock),
+      documents_(store),
+      health_(health) {}
 
 ControlLoop::~ControlLoop() {
   thread_.request_stop();
@@ -80,7 +85,15 @@ void ControlLoop::run(const std::stop_token& stop) {
       poked_ = false;
     }
     if (stop.stop_requested()) return;
+    const SteadyTime began = clock_.steady_now();
     const auto pass = run_once();
+    {
+      // In a large cluster a pass takes long: what comes meanwhile shares the next one, so that the
+      // loop never takes more than half of a core.
+      const auto taken = clock_.steady_now() - began;
+      std::unique_lock lock(mutex_);
+      woken_.wait_for(lock, stop, taken, [] { return false; });
+    }
     if (pass || pass.error().code == ErrorCode::conflict) {
       if (!pass) poke();  // somebody else wrote meanwhile; look again
       continue;
@@ -94,14 +107,14 @@ void ControlLoop::run(const std::stop_token& stop) {
 }
 
 Result<bool> ControlLoop::judge_workers() {
-  BERTH_TRY(const auto workers, store::list_as<model::Worker>(store_, model::kWorkerKind));
+  BERTH_TRY(const auto* workers, documents_.now());
   std::vector<WorkerHealth::Seen> seen;
-  seen.reserve(workers.items.size());
-  for (const auto& worker : workers.items) {
-    seen.push_back({.name = worker.name,
-                    .state = worker.value.state,
-                    .heard = workers_.heard(worker.name),
-                    .reports = workers_.find(worker.name).has_value()});
+  seen.reserve(workers->size());
+  for (const auto& [name, worker] : *workers) {
+    seen.push_back({.name = name,
+                    .state = worker.state,
+                    .heard = workers_.heard(name),
+                    .reports = workers_.find(name) != nullptr});
   }
   const bool was_held = health_.hold_left().has_value();
   const auto verdicts = health_.look(seen, clock_.steady_now());
@@ -113,7 +126,7 @@ Result<bool> ControlLoop::judge_workers() {
   for (std::size_t i = 0; i < verdicts.size(); ++i) {
     ++counts[verdicts[i].state];
     if (verdicts[i].given_up) given_up_.insert(verdicts[i].name);
-    if (workers.items[i].value.state == verdicts[i].state) continue;
+    if (seen[i].state == verdicts[i].state) continue;
     BERTH_CHECK(note_worker(verdicts[i]));
     wrote = true;
   }
@@ -216,14 +229,15 @@ Result<void> ControlLoop::look_at_engines(ClusterState& state) {
         continue;
       }
       const auto latest = workers_.find(instance.value.placement->worker);
-      if (!latest) continue;
+      const auto packs = workers_.packs(instance.value.placement->worker);
+      if (!latest || !packs) continue;
       for (const auto& report : latest->instances) {
         const bool serves = report.instance == instance.name && report.resident &&
                             report.state == model::InstanceState::ready;
         if (!serves) continue;
         const Sighting sighting{.model = model.value,
                                 .instance = instance.value,
-                                .build = build_of(latest->packs, *instance.value.placement),
+                                .build = build_of(*packs, *instance.value.placement),
                                 .resident = *report.resident};
         is_new = note_sighting(sighting, to_rfc3339(state.now), known) || is_new;
       }
@@ -249,14 +263,14 @@ Result<bool> ControlLoop::run_once() {
                                                                  state.instance_documents));
   BERTH_TRY(auto assignments, list_with_documents<model::Assignment>(store_, model::kAssignmentKind,
                                                                      state.assignment_documents));
-  BERTH_TRY(const auto workers, store::list_as<model::Worker>(store_, model::kWorkerKind));
+  BERTH_TRY(const auto* workers, documents_.now());
   state.models = std::move(models.items);
   state.instances = std::move(instances.items);
   state.assignments = std::move(assignments.items);
-  for (const auto& worker : workers.items) {
-    state.view.add(worker_view(worker.value, workers_));
-    if (const auto latest = workers_.find(worker.name)) {
-      auto& progress = state.progress[worker.name];
+  for (const auto& [name, worker] : *workers) {
+    state.view.add(worker_view(worker, workers_));
+    if (const auto latest = workers_.find(name)) {
+      auto& progress = state.progress[name];
       progress.revision = latest->revision;
       for (const auto& instance : latest->instances) {
         progress.instances.push_back(instance.instance);

@@ -4,6 +4,7 @@
 
 #include "backends/backend.h"
 #include "base/clock.h"
+#include "server/worker_documents.h"
 #include "server/worker_health.h"
 #include "server/worker_registry.h"
 #include "store/store.h"
@@ -72,6 +73,7 @@ class ControlLoop {
   const backends::Registry& backends_;
   const Clock& clock_;
   Onlooker onlooker_;
+  WorkerDocuments documents_;
   WorkerHealth health_;
   std::set<std::string> given_up_;  // workers, by the last look
   std::atomic<Duration::rep> hold_left_ = 0;
