@@ -136,8 +136,14 @@ Result<store::Revision> RoutingTable::rebuild() {
   RouteSources sources{.always_by_proxy = always_by_proxy_};
   BERTH_TRY(sources.models, values_of<model::Model>(store_, model::kModelKind, revision));
   BERTH_TRY(sources.instances, values_of<model::Instance>(store_, model::kInstanceKind, revision));
-  BERTH_TRY(auto workers, values_of<model::Worker>(store_, model::kWorkerKind, revision));
-  for (auto& worker : workers) sources.workers.emplace(worker.name, std::move(worker));
+  // Those that have instances: of thousands of workers, few may.
+  for (const auto& instance : sources.instances) {
+    if (!instance.placement || sources.workers.contains(instance.placement->worker)) continue;
+    auto worker =
+        store::get_as<model::Worker>(store_, model::kWorkerKind, instance.placement->worker);
+    if (!worker && worker.error().code != ErrorCode::not_found) return fail(worker.error());
+    if (worker) sources.workers.emplace(worker->name, std::move(worker->value));
+  }
   auto made = std::make_shared<const Routes>(make_routes(sources, backends_, *routes()));
   std::atomic_store(&routes_, std::move(made));
   return revision;
