@@ -3,11 +3,21 @@
 namespace berth::describe_detail {
 
 std::string join_path(std::string_view path, std::string_view member) {
-  return path.empty() ? std::string(member) : fmt::format("{}.{}", path, member);
+  // Called for every member that is read, mostly in vain: no formatter.
+  std::string joined;
+  joined.reserve(path.size() + 1 + member.size());
+  joined += path;
+  if (!path.empty()) joined += '.';
+  joined += member;
+  return joined;
 }
 
 std::string join_index(std::string_view path, std::size_t index) {
-  return fmt::format("{}[{}]", path, index);
+  std::string joined(path);
+  joined += '[';
+  joined += std::to_string(index);
+  joined += ']';
+  return joined;
 }
 
 Error type_error(std::string_view path, std::string_view expected, const json::value& got) {
