@@ -29,7 +29,10 @@
 #include "store/sqlite_store.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <sys/resource.h>
 #include <thread>
 
 #include <signal.h>
@@ -122,6 +125,17 @@ server::LocalWorkerOptions worker_options(const DataFolder& data, const ServeSet
   return options;
 }
 
+// Every worker and every client is a connection or two; many systems begin with 1,024.
+void allow_many_connections() {
+  constexpr rlim_t wanted = 65'536;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted) return;
+  files.rlim_cur = std::min(files.rlim_max, wanted);
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) {
+    spdlog::warn("the limit of open files stays as it is: {}", std::strerror(errno));
+  }
+}
+
 void greet(const std::string& url, const DataFolder& data, const server::AdminKey& key) {
   std::printf("Berth %s serves on %s\n", BERTH_VERSION, url.c_str());
   if (key.created) {
@@ -160,6 +174,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   if (!lock) return fail(server::explain_taken(std::move(lock).error(), data));
   remove_unfinished_writes(data.root);
   start_logging("server", std::string(enum_name(settings.log_level)));
+  allow_many_connections();
   const sigset_t signals = block_signals();
 
   BERTH_TRY(const auto store, store::open_sqlite(data.database()));
