@@ -202,9 +202,9 @@ net::Task<> serve_watch(ServerContext& context, net::Exchange& exchange, WatchRu
   }
   auto wake_up = std::make_shared<net::WakeUp>(exchange.executor());
   exchange.on_client_gone([wake_up] { wake_up->wake(); });
-  const auto watch =
-      context.store.watch({std::move(request->kinds), rules.field, rules.value}, request->since,
-                          [wake_up](store::Revision) { wake_up->wake_from_anywhere(); });
+  const auto watch = context.store.watch(
+      store::Scope::where(std::move(request->kinds), rules.field, rules.value), request->since,
+      [wake_up](store::Revision) { wake_up->wake_from_anywhere(); });
   // Taken out however this ends: a server that stops cancels by an exception.
   const Registration registration(context.watches, wake_up);
   Relay relay(context, exchange, rules, *watch, *wake_up);

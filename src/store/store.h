@@ -61,8 +61,13 @@ struct Scope {
   Scope() = default;
   Scope(std::vector<std::string> all_of) : kinds(std::move(all_of)) {}
   Scope(std::initializer_list<std::string> all_of) : kinds(all_of) {}
-  Scope(std::vector<std::string> some_of, std::string member, std::string text)
-      : kinds(std::move(some_of)), field(std::move(member)), value(std::move(text)) {}
+  // Of `some_of`, those documents whose `member` is `text`.
+  static Scope where(std::vector<std::string> some_of, std::string member, std::string text) {
+    Scope scope(std::move(some_of));
+    scope.field = std::move(member);
+    scope.value = std::move(text);
+    return scope;
+  }
 
   [[nodiscard]] bool has_kind(std::string_view kind) const;
   [[nodiscard]] bool covers(std::string_view kind, const json::object& data) const;

@@ -146,7 +146,7 @@ TEST_P(StoreTest, ChangesOfOtherKindsMoveTheRevisionOn) {
 }
 
 TEST_P(StoreTest, ChangesOfAScopeAreThoseWithItsValue) {
-  const Scope scope({"duty"}, "worker", "a");
+  const auto scope = Scope::where({"duty"}, "worker", "a");
   ASSERT_TRUE(store().put("duty", "1", {{"worker", "a"}}));
   ASSERT_TRUE(store().put("duty", "2", {{"worker", "b"}}));
   ASSERT_TRUE(store().put("other", "3", {{"worker", "a"}}));
@@ -224,7 +224,8 @@ TEST_P(StoreTest, WakesAWatchAtOnceIfItIsBehind) {
 
 TEST_P(StoreTest, AWatchOfAScopeSleepsThroughOtherChanges) {
   int woken = 0;
-  const auto watch = store().watch({{"duty"}, "worker", "a"}, 0, [&](Revision) { ++woken; });
+  const auto watch =
+      store().watch(Scope::where({"duty"}, "worker", "a"), 0, [&](Revision) { ++woken; });
   ASSERT_TRUE(store().put("duty", "2", {{"worker", "b"}}));
   EXPECT_EQ(woken, 0);
   ASSERT_TRUE(store().put("duty", "1", {{"worker", "a"}}));

@@ -75,7 +75,7 @@ def test_a_member_comes_back_without_a_token(few: Cluster):
     machine = few.join("box")
     before = (machine.data / "worker/membership/certificate.pem").read_text()
     machine.stop()
-    few.wait_worker("box", "not_ready", 60)
+    few.wait_worker("box", "suspected", 60)
     machine.start()
     few.wait_worker("box")
     assert (machine.data / "worker/membership/certificate.pem").read_text() == before
