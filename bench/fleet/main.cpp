@@ -7,7 +7,8 @@
 // order:
 //
 //   count              answered by "count ENLISTED REPORTS FAILURES"
-//   move WORKER PORT   the worker reports another address; "told WORKER PORT TIME" as it sends it
+//   move WORKER HOST   the worker reports another address; "told WORKER ADDRESS TIME" as it sends
+//   it
 //
 // "joined SECONDS" tells that all have joined, "seen WORKER PACK TIME" that a worker's watch showed
 // a request for a pack. Times are nanoseconds of the monotonic clock. The end of the input ends it.
@@ -24,7 +25,11 @@
 #include <sstream>
 #include <thread>
 
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <spdlog/spdlog.h>
 
 namespace berth::bench {
@@ -46,6 +51,13 @@ long long now() {
 }
 
 std::string name_of(std::size_t number) { return fmt::format("sim-{:05}", number); }
+
+using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, net::Executor>;
+
+// The server tries now and then whether it can connect to a worker; it says nothing then.
+net::Task<> accept_and_close(Acceptor& acceptor) {
+  for (;;) co_await acceptor.async_accept(net::use_task);
+}
 
 struct Order {
   DataFolder folder;
@@ -107,11 +119,11 @@ class Fleet {
     std::istringstream words(line);
     std::string verb;
     std::string worker;
-    std::uint16_t port = 0;
-    words >> verb >> worker >> port;
+    std::string host;
+    words >> verb >> worker >> host;
     if (verb == "count") return count();
     for (std::size_t i = 0; verb == "move" && i < workers_.size(); ++i) {
-      if (name_of(i) == worker) workers_[i]->move(port);
+      if (name_of(i) == worker) workers_[i]->move(host);
     }
   }
 
@@ -136,6 +148,9 @@ Result<void> run(const Order& order) {
   const long long began = now();
   BERTH_TRY(auto members, join_all(order));
   say("joined {:.1f}", static_cast<double>(now() - began) * 1e-9);
+  net::IoContext context(1);
+  Acceptor acceptor(context, {boost::asio::ip::address_v4::any(), 0});
+  boost::asio::co_spawn(context, accept_and_close(acceptor), boost::asio::detached);
   BERTH_TRY(const auto packs, worker::Packs::open(order.folder, [] {}));
   const FleetModel model{
       .packs = packs->list(),
@@ -146,8 +161,8 @@ Result<void> run(const Order& order) {
             say("seen {} {} {}", worker, request.pack, now());
           },
       .on_tell = [](const std::string& worker,
-                    std::uint16_t port) { say("told {} {} {}", worker, port, now()); }};
-  net::IoContext context(1);
+                    const std::string& address) { say("told {} {} {}", worker, address, now()); },
+      .port = acceptor.local_endpoint().port()};
   net::ThreadPool pool(2, kQueue);
   Fleet fleet(context, pool, model, std::move(members));
   fleet.start();

@@ -76,7 +76,7 @@ class Fleet:
         self.process = subprocess.Popen([BENCH, str(folder), server, str(count)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.seen: dict[tuple[str, str], int] = {}  # (worker, pack) to nanoseconds
-        self.told: dict[tuple[str, str], int] = {}  # (worker, port)
+        self.told: dict[tuple[str, str], int] = {}  # (worker, address)
         self.joined: float | None = None
         self.counts: list[tuple[int, int, int]] = []
         self.order(token)
@@ -116,7 +116,7 @@ class Watcher:
     def __init__(self, berth: Berth) -> None:
         self.berth = berth
         self.states: dict[str, str] = {}
-        self.seen: dict[tuple[str, str], int] = {}  # (worker, port) to nanoseconds
+        self.seen: dict[tuple[str, str], int] = {}  # (worker, address) to nanoseconds
         self.since = berth.api("GET", "/api/v1/instances")["revision"]
         threading.Thread(target=self._follow, daemon=True).start()
 
@@ -138,8 +138,7 @@ class Watcher:
                 change = json.loads(line[6:])
                 self.since = change["revision"]
                 if worker := change.get("object"):
-                    port = worker["address"].rpartition(":")[2]
-                    self.seen.setdefault((worker["name"], port), time.monotonic_ns())
+                    self.seen.setdefault((worker["name"], worker["address"]), time.monotonic_ns())
                     self.states[worker["name"]] = worker["state"]
 
     def ready(self) -> int:
@@ -178,7 +177,7 @@ def change_workers(cluster: Cluster, fleet: Fleet, watcher: Watcher, workers: in
         for number, name in enumerate(names):
             time.sleep(max(began + number * seconds / len(names) - time.monotonic(), 0))
             if number % 2:
-                fleet.order(f"move {name} {9000 + number}")
+                fleet.order(f"move {name} 127.1.{number // 250}.{number % 250 + 1}")
                 continue
             sent[name, PACK] = time.monotonic_ns()
             answer = client.post(f"/api/v1/engines/{PACK}/install", json={"worker": name})

@@ -73,8 +73,8 @@ void SimulatedWorker::start(Duration delay) {
   boost::asio::co_spawn(context_, send_reports(), boost::asio::detached);
 }
 
-void SimulatedWorker::move(std::uint16_t port) {
-  port_ = port;
+void SimulatedWorker::move(std::string host) {
+  host_ = std::move(host);
   moved_ = true;
   changed_->wake();
 }
@@ -84,10 +84,12 @@ net::Task<> SimulatedWorker::follow(Duration delay) {
   co_await follower_.run();
 }
 
+std::string SimulatedWorker::address() const { return fmt::format("{}:{}", host_, model_.port); }
+
 model::Worker SimulatedWorker::describe() const {
   return {.name = name_,
           .version = model_.version,
-          .address = fmt::format("10.0.0.1:{}", port_),
+          .address = address(),
           .system = model_.system,
           .labels = {{"os", "linux"}, {"arch", "amd64"}, {"worker-name", name_}},
           .devices = devices_,
@@ -116,8 +118,8 @@ net::Task<> SimulatedWorker::send_reports() {
                                  .revision = revision_,
                                  .devices = devices_,
                                  .packs = model_.packs,
-                                 .address = fmt::format("10.0.0.1:{}", port_)};
-    if (std::exchange(moved_, false)) model_.on_tell(name_, port_);
+                                 .address = address()};
+    if (std::exchange(moved_, false)) model_.on_tell(name_, address());
     const auto sent = co_await follower_.link().report(std::move(report));
     if (sent) {
       ++reports_;

@@ -26,7 +26,8 @@ struct FleetModel {
   std::string version;
   // Called on the workers' io_context.
   std::function<void(const std::string& worker, const model::PackRequest&)> on_pack_request;
-  std::function<void(const std::string& worker, std::uint16_t port)> on_tell;
+  std::function<void(const std::string& worker, const std::string& address)> on_tell;
+  std::uint16_t port = 0;  // where something listens for the server, which tries to connect
 };
 
 // Lives on one io_context and is used on it alone; `start` once.
@@ -38,14 +39,15 @@ class SimulatedWorker {
 
   // Follows the server from `delay` on, for as long as the io_context runs.
   void start(Duration delay);
-  // Has another address from now on, and reports it at once.
-  void move(std::uint16_t port);
+  // Is at another address of this machine from now on, and reports it at once.
+  void move(std::string host);
 
   [[nodiscard]] bool enlisted() const { return follower_.enlisted(); }
   [[nodiscard]] std::size_t reports() const { return reports_; }
   [[nodiscard]] std::size_t failures() const { return failures_; }
 
  private:
+  [[nodiscard]] std::string address() const;
   [[nodiscard]] model::Worker describe() const;
   static net::Task<model::Worker> described(model::Worker worker);
   static net::Task<> nothing();
@@ -61,7 +63,7 @@ class SimulatedWorker {
   worker::Follower follower_;
   std::vector<model::Device> devices_;
   std::mt19937 random_;
-  std::uint16_t port_ = 8444;
+  std::string host_ = "127.0.0.1";
   bool moved_ = false;
   std::uint64_t revision_ = 0;
   std::uint64_t sequence_ = 0;
