@@ -217,8 +217,8 @@ bool add_http(Arguments& arguments, const LaunchContext& context,
   return true;
 }
 
-// One token of a text takes a slot, and with it the prompt that the slot remembers for its user. Its
-// figures come from the loop that computes, so there is no haste.
+// One token of a text takes a slot, and with it the prompt that the slot remembers for its user.
+// Its figures come from the loop that computes, so there is no haste.
 constexpr std::chrono::minutes kPromptIsCold{30};
 
 // The smallest request of the model's kind.
