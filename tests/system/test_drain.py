@@ -1,13 +1,12 @@
 """Workers that take nothing new, are emptied, or are replaced while their engines serve."""
 
-import os
 import signal
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-from harness import eventually, processes_with
+from harness import processes_with
 from load import load
 from machines import Cluster, cluster
 
@@ -76,37 +75,27 @@ def test_wishes_for_workers_are_checked(pair: Cluster):
     assert pair.worker("box-1")["scheduling"] == "open"
 
 
-def test_an_agent_that_is_killed_again_and_again_costs_no_request(
-        pair: Cluster, tiny_file: Path, rounds: int):
-    pair.server.deploy("chat", tiny_file, "--replicas", 2)
+def restart_agents(pair: Cluster, model: Path, sign: signal.Signals, times: int) -> None:
+    """Ends the agents in turn, under load. No request may fail, and the engines stay."""
+    pair.server.deploy("chat", model, "--replicas", 2)
     before = {one["name"]: one["pid"] for one in pair.server.wait_ready("chat", 2)}
     with load(pair.server, "chat") as requests:
-        for turn in range(2 * rounds):
+        for turn in range(times):
             machine = pair.machines[turn % 2]
-            machine.stop(signal.SIGKILL)
+            machine.stop(sign)
             requests.wait_for_more()
             machine.start()
             pair.wait_worker(machine.name)
             requests.wait_for_more()
-    after = {one["name"]: one["pid"] for one in pair.server.wait_ready("chat", 2)}
-    assert after == before
+    assert {one["name"]: one["pid"] for one in pair.server.wait_ready("chat", 2)} == before
+
+
+def test_an_agent_that_is_killed_again_and_again_costs_no_request(
+        pair: Cluster, tiny_file: Path, rounds: int):
+    restart_agents(pair, tiny_file, signal.SIGKILL, 2 * rounds)
 
 
 def test_agents_are_replaced_one_after_the_other_while_engines_serve(
         pair: Cluster, tiny_file: Path):
     """As a rolling upgrade does: SIGHUP ends an agent and leaves its engines and its proxy."""
-    pair.server.deploy("chat", tiny_file, "--replicas", 2)
-    before = {one["name"]: one["pid"] for one in pair.server.wait_ready("chat", 2)}
-    with load(pair.server, "chat") as requests:
-        for machine in pair.machines:
-            machine.stop(signal.SIGHUP)
-            requests.wait_for_more()
-            machine.start()
-            pair.wait_worker(machine.name)
-            requests.wait_for_more()
-    after = {one["name"]: one["pid"] for one in pair.server.wait_ready("chat", 2)}
-    assert after == before
-    for pid in after.values():
-        os.kill(pid, 0)
-    eventually("both report", lambda: all(
-        one["state"] == "ready" for one in pair.server.api("GET", "/api/v1/workers")["items"]), 10)
+    restart_agents(pair, tiny_file, signal.SIGHUP, 2)
