@@ -39,10 +39,19 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time of the threads that live, which the kernel counts in nanoseconds."""
-    return sum(int((task / "schedstat").read_text().split()[0])
+def scheduled(pid: int, field: int) -> float:
+    """Seconds of the threads that live, which the kernel counts in nanoseconds."""
+    return sum(int((task / "schedstat").read_text().split()[field])
                for task in Path(f"/proc/{pid}/task").iterdir()) * 1e-9
+
+
+def cpu_seconds(pid: int) -> float:
+    return scheduled(pid, 0)
+
+
+def queued_seconds(pid: int) -> float:
+    """For how long threads wanted a core and had none, since others used it."""
+    return scheduled(pid, 1)
 
 
 def memory(pid: int, field: str = "VmRSS") -> float:
@@ -148,6 +157,7 @@ class Watcher:
 def until_all_are_ready(fleet: Fleet, watcher: Watcher, count: int) -> float:
     """Waits; how long it took."""
     began = time.monotonic()
+    eventually("all have joined", lambda: fleet.joined or fleet.process.poll() is not None, PATIENCE)
     while fleet.count()[0] < count or watcher.ready() < count:
         if fleet.process.poll() is not None:
             raise RuntimeError("the fleet ended")
@@ -227,9 +237,12 @@ def measure(home: Path, options: argparse.Namespace) -> dict[str, object]:
                 f"{memory(server):.0f} MiB")
             say("changes")
             busy = Load(server)
+            queued = queued_seconds(server) + queued_seconds(fleet.process.pid)
             found["down"], found["up"] = change_workers(made, fleet, watcher, options.workers,
                                                         options.changes, options.seconds)
             found["busy"] = busy.share()
+            found["queued"] = (queued_seconds(server) + queued_seconds(fleet.process.pid)
+                               - queued) / options.seconds
             found["failures"] = fleet.count()[2] - reports[2]
             found["memory"], found["peak"] = memory(server), memory(server, "VmHWM")
             say("restart")
@@ -277,7 +290,8 @@ def main() -> int:
         ("idle agent, of a core", "≤ 0.2 %", found["agent"] <= 0.002, f"{found['agent']:.2%}"),
     ]
     print(f"{date.today()}, {os.cpu_count()} cores, {platform.machine()}; {options.workers} workers "
-          f"with 8 GPUs each, {options.seconds:.0f} s\n")
+          f"with 8 GPUs each, {options.seconds:.0f} s; server and fleet waited for a core "
+          f"{found['queued']:.0%} of the time with changes\n")
     print("| figure | wanted | measured | |\n|---|---|---|---|")
     for name, wanted, good, measured in rows:
         mark = ("yes" if good else "**no**") if wanted else ""
