@@ -90,7 +90,9 @@ class Network:
             run("nft", "flush", "chain", "inet", self.name, hook)
 
     def close(self) -> None:
-        for space in self.hosts:
+        for index, space in enumerate(self.hosts, 2):
+            # The namespace itself may take its time to go, and its cable with it.
+            subprocess.run(["ip", "link", "del", f"b{self.number}o{index}"], capture_output=True)
             subprocess.run(["ip", "netns", "del", space], capture_output=True)
         subprocess.run(["ip", "link", "del", self.name], capture_output=True)
         subprocess.run(["nft", "delete", "table", "inet", self.name], capture_output=True)
@@ -99,7 +101,8 @@ class Network:
 def free_number() -> int:
     """Of networks that other tests, perhaps of another run, do not use."""
     for number in range(1 + os.getpid() % 200, 255):
-        if not Path(f"/sys/class/net/berth{number}").exists():
+        if not Path(f"/sys/class/net/berth{number}").exists() and not list(
+                Path("/sys/class/net").glob(f"b{number}o*")):
             return number
     raise AssertionError("all networks are taken")
 
