@@ -8,6 +8,7 @@
 #include "model/cluster_view.h"
 #include "model/compute_table.h"
 #include "model/deployment.h"
+#include "model/gang.h"
 #include "model/launch_plan.h"
 #include "model/placement.h"
 #include "model/profile.h"
@@ -160,6 +161,13 @@ struct DeviceWish {
   std::vector<double> split;            // proportions of the devices; empty: Berth decides
 };
 
+// One process of an instance, and where it runs.
+struct GangRole {
+  std::string role;
+  std::string worker;
+  std::vector<std::string> after;  // roles that must be ready before it starts
+};
+
 // What a plan is computed from.
 struct LaunchContext {
   const model::Deployment& deployment;
@@ -176,6 +184,7 @@ struct LaunchContext {
   std::string folder;  // the instance's own, for files of the plan
   std::string engine_key;
   std::vector<std::uint16_t> ports;                    // leased for this member
+  const model::Gang* gang = nullptr;                   // null: it is all of the instance
   std::map<std::string, std::string> system_env = {};  // of the worker itself
   std::vector<std::string> allowed_env = {};  // guarded variables that the worker's operator allows
 };
@@ -246,8 +255,12 @@ class Backend {
     return {};
   }
   [[nodiscard]] virtual Result<model::LaunchPlan> launch(const LaunchContext& context) const = 0;
-  // How many ports a member needs.
-  [[nodiscard]] virtual std::size_t ports() const { return 1; }
+  // The processes of an instance, the main one first. One alone is no gang.
+  [[nodiscard]] virtual std::vector<GangRole> roles(const model::Placement& placement) const {
+    return {{.role = "main", .worker = placement.worker, .after = {}}};
+  }
+  // How many ports a process of that role needs; its first one is where it is probed.
+  [[nodiscard]] virtual std::size_t ports(std::string_view /*role*/) const { return 1; }
 };
 
 // The backends that this program knows, in the order in which they are tried. A value of pointers

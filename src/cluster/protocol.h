@@ -86,7 +86,8 @@ struct InstanceReport {
   std::string reason;              // for a person
   std::optional<double> progress;  // 0 to 1 of a long step
   std::uint16_t port = 0;
-  std::optional<int> pid;  // of the engine
+  std::vector<std::uint16_t> ports;  // leased for `attempt`, of a member of a gang
+  std::optional<int> pid;            // of the engine
   std::uint32_t attempt = 0;
   std::uint32_t failures = 0;
   std::optional<model::EngineExit> last_exit;
@@ -97,8 +98,8 @@ struct InstanceReport {
   std::vector<std::string> warnings;
 };
 BOOST_DESCRIBE_STRUCT(InstanceReport, (),
-                      (instance, generation, member, state, reason, progress, port, pid, attempt,
-                       failures, last_exit, resident, device_memory, warnings))
+                      (instance, generation, member, state, reason, progress, port, ports, pid,
+                       attempt, failures, last_exit, resident, device_memory, warnings))
 
 // Sent every few seconds, and at once when something changed.
 struct WorkerReport {

@@ -44,6 +44,7 @@ struct WorkerView {
   WorkerState state = WorkerState::ready;
   std::string reason;
   Scheduling scheduling = Scheduling::open;
+  std::string host;  // by which other machines reach it; empty: not known
   SystemFacts system;
   std::map<std::string, std::string> labels;
   std::vector<DeviceView> devices;  // the CPU is one of them, with id "cpu"

@@ -5,6 +5,7 @@
 #include "model/compute_table.h"
 #include "model/deployment.h"
 #include "model/files_status.h"
+#include "model/gang.h"
 #include "model/placement.h"
 #include "model/profile.h"
 
@@ -68,6 +69,16 @@ struct EngineExit {
 };
 BOOST_DESCRIBE_STRUCT(EngineExit, (), (exit_code, signal, likely_cause, last_lines, at))
 
+// A member as its worker reports it.
+struct MemberStatus {
+  InstanceState state = InstanceState::scheduled;
+  std::string reason;
+  std::optional<int> pid;
+
+  friend bool operator==(const MemberStatus&, const MemberStatus&) = default;
+};
+BOOST_DESCRIBE_STRUCT(MemberStatus, (), (state, reason, pid))
+
 // A document of kind "instance".
 struct Instance {
   std::string name;   // "chat-x7k2"
@@ -90,6 +101,8 @@ struct Instance {
   std::optional<EngineExit> last_exit;
   std::vector<std::string> warnings;
   std::string created_at;
+  std::optional<Gang> gang;           // absent: one process is all of it
+  std::vector<MemberStatus> members;  // of the gang, in its order
 
   // Nothing of it runs any more, or will not for long.
   [[nodiscard]] bool is_over() const {
@@ -99,7 +112,7 @@ struct Instance {
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (name, model, model_generation, generation, state, reason, state_since,
                        deadline, progress, placement, serving, host, port, engine_key, pid, attempt,
-                       failures, last_exit, warnings, created_at))
+                       failures, last_exit, warnings, created_at, gang, members))
 inline constexpr FieldInfo kInstanceFields[] = {
     {.name = "engine_key", .text = "opens the engine's own API", .secret = true},
 };
@@ -120,10 +133,11 @@ struct Assignment {
   std::string engine_key;
   bool drain = false;  // gets no new requests; ends when those under way are answered
   std::optional<RepositoryFiles> files;  // to be fetched first; see Model
+  std::optional<Gang> gang;              // absent: this process is all of the instance
 };
 BOOST_DESCRIBE_STRUCT(Assignment, (),
                       (instance, generation, member, worker, deployment, backend, profile,
-                       placement, serving, engine_key, drain, files))
+                       placement, serving, engine_key, drain, files, gang))
 inline constexpr FieldInfo kAssignmentFields[] = {
     {.name = "engine_key", .text = "opens the engine's own API", .secret = true},
 };

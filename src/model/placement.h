@@ -3,6 +3,7 @@
 
 #include "base/describe.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -62,6 +63,17 @@ struct Placement {
   Claim claim;
   std::vector<SubordinatePlacement> subordinates;  // empty for one worker
   std::string pack;                                // the engine pack that will run it
+
+  // Each once, the main process's first.
+  [[nodiscard]] std::vector<std::string> workers() const {
+    std::vector<std::string> names{worker};
+    for (const auto& part : subordinates) {
+      if (std::find(names.begin(), names.end(), part.worker) == names.end()) {
+        names.push_back(part.worker);
+      }
+    }
+    return names;
+  }
 };
 BOOST_DESCRIBE_STRUCT(Placement, (), (worker, claim, subordinates, pack))
 

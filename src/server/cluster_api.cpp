@@ -2,6 +2,7 @@
 
 #include "cluster/protocol.h"
 #include "cluster/version.h"
+#include "server/gangs.h"
 #include "server/watch_stream.h"
 #include "sources/hub/settings.h"
 #include "store/typed.h"
@@ -89,17 +90,8 @@ Result<net::Response> list_assignments(ServerContext& context, const ApiRequest&
                                   {"revision", revision}});
 }
 
-// Takes over what a worker says of an instance. False: nothing of it is new.
-// `reachable`: this server can connect to the worker.
-bool take_over(Instance& instance, const cluster::InstanceReport& report, bool reachable,
-               SystemTime now) {
-  if (!reachable && instance.state == InstanceState::unreachable) return false;
-  const bool concerns = instance.generation == report.generation && instance.placement &&
-                        instance.state != InstanceState::stopping &&
-                        instance.state != InstanceState::pending &&
-                        // Only the server ends an instance; a worker that goes down ends engines.
-                        report.state != InstanceState::stopping;
-  if (!concerns) return false;
+// Takes over what a worker says of an instance that is one process. False: nothing of it is new.
+bool take_process(Instance& instance, const cluster::InstanceReport& report, SystemTime now) {
   const bool same = instance.state == report.state && instance.port == report.port &&
                     instance.pid == report.pid && instance.attempt == report.attempt &&
                     instance.failures == report.failures && instance.reason == report.reason;
@@ -121,6 +113,20 @@ bool take_over(Instance& instance, const cluster::InstanceReport& report, bool r
   instance.failures = report.failures;
   if (report.last_exit) instance.last_exit = report.last_exit;
   return true;
+}
+
+// The same for any. `reachable`: this server can connect to the worker.
+bool take_over(Instance& instance, const cluster::InstanceReport& report, bool reachable,
+               SystemTime now) {
+  if (!reachable && instance.state == InstanceState::unreachable) return false;
+  const bool concerns = instance.generation == report.generation && instance.placement &&
+                        instance.state != InstanceState::stopping &&
+                        instance.state != InstanceState::pending &&
+                        // Only the server ends an instance; a worker that goes down ends engines.
+                        report.state != InstanceState::stopping;
+  if (!concerns) return false;
+  if (instance.gang) return take_member(instance, report, now);
+  return take_process(instance, report, now);
 }
 
 store::EventLevel level_of(InstanceState state) {
@@ -149,9 +155,9 @@ Result<void> take_report(ServerContext& context, const cluster::InstanceReport& 
        .time = now,
        .kind = std::string(model::kInstanceKind),
        .name = report.instance,
-       .level = level_of(report.state),
-       .reason = std::string(enum_name(report.state)),
-       .message = report.reason.empty() ? "answers requests" : report.reason});
+       .level = level_of(stored->value.state),
+       .reason = std::string(enum_name(stored->value.state)),
+       .message = stored->value.reason.empty() ? "answers requests" : stored->value.reason});
 }
 
 // Sees that the worker is one of ours, at the address that it tells. Most reports come from where

@@ -273,7 +273,7 @@ Result<bool> ControlLoop::run_once() {
       auto& progress = state.progress[name];
       progress.revision = latest->revision;
       for (const auto& instance : latest->instances) {
-        progress.instances.push_back(instance.instance);
+        progress.members.emplace_back(instance.instance, instance.member);
       }
     }
   }

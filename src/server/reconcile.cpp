@@ -1,6 +1,8 @@
 #include "server/reconcile.h"
 
 #include "schedule/place.h"
+#include "server/gangs.h"
+#include "server/placed_on.h"
 #include "server/replicas.h"
 #include "server/worker_view.h"
 
@@ -45,6 +47,7 @@ class Pass {
     claim_placed();
     for (const auto& model : state_.models) move_lost(model.value);
     for (const auto& model : state_.models) place_pending(model.value);
+    run_gangs();
     remove_models();
     find_drained();
     write_changes();
@@ -85,14 +88,11 @@ class Pass {
     tell(store::EventLevel::info, instance.name, "Draining", reason);
     enter(instance, InstanceState::stopping, std::move(reason));
     for (const auto& stored : state_.assignments) {
-      if (stored.value.instance != instance.name || stored.value.drain) continue;
+      const bool is_main = stored.value.instance == instance.name && stored.value.member == 0;
+      if (!is_main || stored.value.drain) continue;
       model::Assignment assignment = stored.value;
       assignment.drain = true;
-      decision_.writes.push_back(
-          {.kind = std::string(model::kAssignmentKind),
-           .name = stored.name,
-           .data = document_of(state_.assignment_documents, stored.name, assignment),
-           .expected = stored.revision});
+      write_assignment(stored, assignment);
     }
   }
 
@@ -140,8 +140,7 @@ class Pass {
     std::vector<LiveInstance> instances;
     instances.reserve(live.size());
     for (const Working* instance : live) {
-      const auto* worker = worker_of(*instance);
-      instances.push_back({.value = &instance->value, .leaves = worker && is_emptied(*worker)});
+      instances.push_back({.value = &instance->value, .leaves = leaves(view_, instance->value)});
     }
     const auto plan = plan_replicas(model.value, instances);
     for (const auto& ending : plan.endings) {
@@ -192,35 +191,20 @@ class Pass {
 
   // ---- workers that are silent, gone or emptied
 
-  // nullptr where it has no place, or its worker was removed.
-  [[nodiscard]] const model::WorkerView* worker_of(const Working& instance) const {
-    return instance.value.placement ? view_.find(instance.value.placement->worker) : nullptr;
-  }
-
-  static bool is_silent(const model::WorkerView& worker) {
-    return worker.state == model::WorkerState::suspected ||
-           worker.state == model::WorkerState::lost;
-  }
-
-  static bool is_emptied(const model::WorkerView& worker) {
-    return worker.scheduling == model::Scheduling::draining ||
-           worker.scheduling == model::Scheduling::drained;
-  }
-
   // What serves gets no new requests while nobody knows how its worker is.
   void mark_unreachable() {
     for (auto& instance : instances_) {
       const bool runs = instance.value.placement && !instance.value.is_over();
       if (!runs || instance.value.state == InstanceState::unreachable) continue;
-      const auto* worker = worker_of(instance);
-      const auto& name = instance.value.placement->worker;
-      if (worker == nullptr) {
-        lose_place(instance, fmt::format("its worker {} was removed", name));
-      } else if (is_silent(*worker)) {
-        const std::string reason = fmt::format("its worker {}: {}", name, worker->reason);
-        tell(store::EventLevel::warning, instance.name, "Unreachable", reason);
-        enter(instance, InstanceState::unreachable, reason);
+      if (lacks_worker(view_, instance.value)) {
+        lose_place(instance, "a worker of its was removed");
+        continue;
       }
+      const auto* silent = silent_worker(view_, instance.value);
+      if (silent == nullptr) continue;
+      const std::string reason = fmt::format("its worker {}: {}", silent->name, silent->reason);
+      tell(store::EventLevel::warning, instance.name, "Unreachable", reason);
+      enter(instance, InstanceState::unreachable, reason);
     }
   }
 
@@ -238,6 +222,8 @@ class Pass {
     value.pid.reset();
     value.attempt = 0;
     value.failures = 0;
+    value.gang.reset();
+    value.members.clear();
     enter(instance, InstanceState::pending, "");
   }
 
@@ -249,21 +235,20 @@ class Pass {
                             instance.value.model_generation == model.generation &&
                             instance.value.state == InstanceState::unreachable;
       if (!concerns) continue;
-      const auto worker = instance.value.placement->worker;
-      const auto* view = worker_of(instance);
-      const bool is_lost = view != nullptr && view->state == model::WorkerState::lost;
-      if (!is_lost || is_emptied(*view)) continue;  // replaced by a new one
+      const auto* lost = lost_worker(view_, instance.value);
+      if (lost == nullptr || leaves(view_, instance.value)) continue;  // else a new one replaces it
+      const std::string& worker = lost->name;
       if (!state_.given_up.contains(worker)) {
         if (state_.held_until) {
-          explain_stay(instance, fmt::format("nothing is moved until {}, since most workers are "
-                                             "lost at once",
-                                             to_rfc3339(*state_.held_until)));
+          explain_stay(instance, worker,
+                       fmt::format("nothing is moved until {}, since most workers are lost at once",
+                                   to_rfc3339(*state_.held_until)));
         }
         continue;
       }
       auto placed = find_place(model);
       if (!placed) {
-        explain_stay(instance, "nothing else can take it: " + placed.error());
+        explain_stay(instance, worker, "nothing else can take it: " + placed.error());
         continue;
       }
       lose_place(instance, fmt::format("its worker {} is lost", worker));
@@ -271,8 +256,7 @@ class Pass {
     }
   }
 
-  void explain_stay(Working& instance, const std::string& why) {
-    const auto& worker = instance.value.placement->worker;
+  void explain_stay(Working& instance, const std::string& worker, const std::string& why) {
     std::string reason = fmt::format("its worker {} is lost; {}", worker, why);
     if (instance.value.reason == reason) return;
     enter(instance, InstanceState::unreachable, std::move(reason));
@@ -282,27 +266,38 @@ class Pass {
   void find_drained() {
     for (const auto& [name, worker] : view_.workers()) {
       if (worker.scheduling != model::Scheduling::draining) continue;
-      const bool in_use = std::any_of(instances_.begin(), instances_.end(), [&](const auto& one) {
-        return one.value.placement && one.value.placement->worker == name;
+      const bool in_use = std::ranges::any_of(instances_, [&](const Working& one) {
+        return std::ranges::count(workers_of(view_, one.value), &worker) > 0;
       });
       if (!in_use) decision_.drained.push_back(name);
     }
   }
 
-  // Whether nothing of the instance is left, as its worker says. One that is lost ends it when it
-  // comes back, for want of an assignment.
-  [[nodiscard]] bool is_gone(const Working& instance) const {
-    const auto* worker = worker_of(instance);
+  // Whether nothing of the instance is left on a worker, as that says. One that is lost ends it
+  // when it comes back, for want of an assignment. `only_main`: the other members do not count.
+  [[nodiscard]] bool is_gone(const Working& instance, const model::WorkerView* worker,
+                             bool only_main = false) const {
     if (worker == nullptr || worker->state == model::WorkerState::lost) return true;
-    const auto found = state_.progress.find(instance.value.placement->worker);
+    const auto found = state_.progress.find(worker->name);
     if (found == state_.progress.end() || found->second.revision < instance.revision) return false;
-    const auto& left = found->second.instances;
-    return std::find(left.begin(), left.end(), instance.name) == left.end();
+    return std::ranges::none_of(found->second.members, [&](const auto& member) {
+      return member.first == instance.name && (member.second == 0 || !only_main);
+    });
+  }
+
+  [[nodiscard]] bool is_gone(const Working& instance) const {
+    return std::ranges::all_of(workers_of(view_, instance.value),
+                               [&](const auto* worker) { return is_gone(instance, worker); });
   }
 
   void end_stopping() {
     for (auto& instance : instances_) {
       if (instance.value.state != InstanceState::stopping || instance.changed) continue;
+      const auto workers = workers_of(view_, instance.value);
+      // Once the main member has answered its last requests, the others may go.
+      if (instance.value.gang && is_gone(instance, workers.front(), true)) {
+        remove_assignments(instance.name);
+      }
       if (!is_gone(instance)) continue;
       decision_.writes.push_back({.kind = std::string(model::kInstanceKind),
                                   .name = instance.name,
@@ -381,23 +376,70 @@ class Pass {
     enter(instance, InstanceState::scheduled,
           fmt::format("placed on {}", instance.value.placement->worker));
     instance.value.deadline = to_rfc3339(state_.now + kTakeUp);
-    const model::Assignment assignment{.instance = instance.name,
-                                       .generation = instance.value.generation,
-                                       .member = 0,
-                                       .worker = instance.value.placement->worker,
-                                       .deployment = model.deployment,
-                                       .backend = model.backend,
-                                       .profile = model.profile,
-                                       .placement = *instance.value.placement,
-                                       .serving = *instance.value.serving,
-                                       .engine_key = instance.value.engine_key,
-                                       .drain = false,
-                                       .files = model.files};
+    model::Assignment assignment{.instance = instance.name,
+                                 .generation = instance.value.generation,
+                                 .member = 0,
+                                 .worker = instance.value.placement->worker,
+                                 .deployment = model.deployment,
+                                 .backend = model.backend,
+                                 .profile = model.profile,
+                                 .placement = *instance.value.placement,
+                                 .serving = *instance.value.serving,
+                                 .engine_key = instance.value.engine_key,
+                                 .drain = false,
+                                 .files = model.files,
+                                 .gang = std::nullopt};
+    instance.value.gang = make_gang(*backends_.find(model.backend), assignment.placement,
+                                    model.deployment.restart, view_);
+    if (!instance.value.gang) {
+      add_assignment(assignment);
+    } else {
+      assignment.gang = instance.value.gang;
+      instance.value.members.assign(instance.value.gang->members.size(), {});
+      for (const auto& member : assignment.gang->members) {
+        assignment.member = member.member;
+        assignment.worker = member.worker;
+        add_assignment(assignment);
+      }
+    }
+    tell(store::EventLevel::info, instance.name, "Scheduled", instance.value.reason);
+  }
+
+  void add_assignment(const model::Assignment& assignment) {
+    decision_.writes.push_back({.kind = std::string(model::kAssignmentKind),
+                                .name = model::assignment_name(
+                                    assignment.instance, assignment.generation, assignment.member),
+                                .data = store::to_data(assignment)});
+  }
+
+  // Begins what waits for its next attempt, and tells each member what became of the others.
+  void run_gangs() {
+    for (auto& instance : instances_) {
+      if (!instance.value.gang || instance.value.state == InstanceState::stopping) continue;
+      if (begin_again(instance.value, state_.now)) instance.changed = true;
+      for (const auto& stored : state_.assignments) {
+        const auto& known = stored.value;
+        const bool is_its = known.instance == instance.name &&
+                            known.generation == instance.value.generation &&
+                            !unassigned_.contains(stored.name);
+        if (is_its && known.gang != instance.value.gang) tell_member(stored, *instance.value.gang);
+      }
+    }
+  }
+
+  void tell_member(const Stored<model::Assignment>& stored, const model::Gang& gang) {
+    model::Assignment assignment = stored.value;
+    assignment.gang = gang;
+    write_assignment(stored, assignment);
+  }
+
+  void write_assignment(const Stored<model::Assignment>& stored,
+                        const model::Assignment& assignment) {
     decision_.writes.push_back(
         {.kind = std::string(model::kAssignmentKind),
-         .name = model::assignment_name(instance.name, assignment.generation, 0),
-         .data = store::to_data(assignment)});
-    tell(store::EventLevel::info, instance.name, "Scheduled", instance.value.reason);
+         .name = stored.name,
+         .data = document_of(state_.assignment_documents, stored.name, assignment),
+         .expected = stored.revision});
   }
 
   void remove_models() {

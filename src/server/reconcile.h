@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace berth::server {
@@ -30,11 +31,11 @@ struct ClusterState {
   std::map<std::string, json::object> assignment_documents;
   std::map<std::string, model::Observation> observations;  // by the model's name
   model::ClusterView view;  // workers with what is used, without claims of ours
-  // The revision up to which a worker has taken in its assignments, and the instances that it still
-  // has; a worker that is not here has not spoken.
+  // The revision up to which a worker has taken in its assignments, and the members of instances
+  // that it still has; a worker that is not here has not spoken.
   struct WorkerProgress {
     std::uint64_t revision = 0;
-    std::vector<std::string> instances;
+    std::vector<std::pair<std::string, std::uint32_t>> members;
   };
   std::map<std::string, WorkerProgress> progress;
   std::set<std::string> given_up;        // lost workers, whose instances are to be placed elsewhere

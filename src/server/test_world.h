@@ -118,10 +118,10 @@ class World {
   void obey(const std::string& worker) {
     auto& progress = state_.progress[worker];
     progress.revision = revision_;
-    progress.instances.clear();
+    progress.members.clear();
     for (const auto& assignment : state_.assignments) {
       if (assignment.value.worker != worker || assignment.value.drain) continue;
-      progress.instances.push_back(assignment.value.instance);
+      progress.members.emplace_back(assignment.value.instance, assignment.value.member);
       for (auto& instance : state_.instances) {
         const bool is_its = instance.name == assignment.value.instance &&
                             instance.value.generation == assignment.value.generation;

@@ -1,12 +1,23 @@
 #include "server/worker_view.h"
 
+#include "net/url.h"
+
 namespace berth::server {
+namespace {
+
+std::string host_of(const std::string& address) {
+  const auto endpoint = net::parse_endpoint(address, std::uint16_t{0});
+  return endpoint ? endpoint->host : std::string();
+}
+
+}  // namespace
 
 model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry& registry) {
   model::WorkerView view{.name = worker.name,
                          .state = worker.state,
                          .reason = worker.reason,
                          .scheduling = worker.scheduling,
+                         .host = host_of(worker.address),
                          .system = worker.system,
                          .labels = worker.labels,
                          .devices = {},

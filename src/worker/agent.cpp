@@ -292,6 +292,7 @@ class Agent {
       member = std::make_shared<Member>(member_context_, assignment, context_.get_executor());
       spawn(run_member(name, member));
     }
+    member->update(assignment);
     if (assignment.drain) member->drain();
   }
 

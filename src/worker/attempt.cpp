@@ -61,6 +61,12 @@ Result<void> write_files(const model::LaunchPlan& plan) {
   return {};
 }
 
+std::vector<std::uint16_t> ports_of(const MemberNote& note) {
+  std::vector<std::uint16_t> ports{note.port};
+  ports.insert(ports.end(), note.other_ports.begin(), note.other_ports.end());
+  return ports;
+}
+
 Result<model::LaunchPlan> make_plan(const MemberContext& context,
                                     const model::Assignment& assignment, const MemberFolder& folder,
                                     const MemberNote& note, const model::PackStatus& pack,
@@ -83,7 +89,8 @@ Result<model::LaunchPlan> make_plan(const MemberContext& context,
                              .member = assignment.member,
                              .folder = folder.path().string(),
                              .engine_key = assignment.engine_key,
-                             .ports = {note.port},
+                             .ports = ports_of(note),
+                             .gang = assignment.gang ? &*assignment.gang : nullptr,
                              .system_env = context.system_env,
                              .allowed_env = context.allowed_env}));
   if (const auto timeout = assignment.deployment.readiness_timeout) {
@@ -98,7 +105,7 @@ process::ShimLaunch shim_launch(const MemberContext& context, const MemberFolder
   launch.program = context.shim_program;
   launch.spec_path = folder.shim_spec();
   launch.spec = {.cluster = context.cluster_tag,
-                 .instance = note.instance,
+                 .instance = process_tag(note.instance, note.member),
                  .generation = note.generation,
                  .attempt = note.attempt,
                  .argv = plan.argv,
@@ -217,7 +224,8 @@ model::EngineExit read_exit(const MemberContext& context, const MemberFolder& fo
 
 void end_unknown(const MemberContext& context, const model::Assignment& assignment) {
   const auto swept = process::sweep(context.cluster_tag, [&](const process::TaggedProcess& shim) {
-    return shim.instance != assignment.instance || shim.generation != assignment.generation;
+    return shim.instance != process_tag(assignment.instance, assignment.member) ||
+           shim.generation != assignment.generation;
   });
   end_groups(context.groups, group_prefix(context.cluster_tag, assignment));
   if (swept.killed.empty()) return;
@@ -229,7 +237,8 @@ void end_unknown(const MemberContext& context, const model::Assignment& assignme
 void sweep_strangers(const DataFolder& data, const std::string& cluster_tag) {
   std::set<std::string> noted;
   for (const auto& folder : find_member_folders(data)) {
-    if (const auto note = folder.read_note()) noted.insert(note->instance);
+    if (const auto note = folder.read_note())
+      noted.insert(process_tag(note->instance, note->member));
   }
   noted.emplace(kProxyInstance);
   const auto swept = process::sweep(cluster_tag, [&](const process::TaggedProcess& shim) {

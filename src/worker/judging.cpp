@@ -45,7 +45,7 @@ Result<std::vector<std::string>> command_of(const Asking& asking,
                             .instance = asking.request.deployment.name,
                             .folder = "/",
                             .engine_key = "",
-                            .ports = std::vector<std::uint16_t>(asking.backend.ports(), 1)}));
+                            .ports = std::vector<std::uint16_t>(asking.backend.ports("main"), 1)}));
   return std::move(plan.argv);
 }
 

@@ -29,12 +29,23 @@ constexpr std::chrono::seconds kKillPatience{5};
 constexpr std::chrono::seconds kLastArrivals{1};
 constexpr std::chrono::seconds kLongestDrain{30};
 constexpr std::chrono::seconds kLoadPatience{5};
+constexpr std::string_view kOtherEnded = "another member of its gang has ended";
 constexpr std::chrono::seconds kDevicePatience{10};  // for a driver that gives memory back
 constexpr std::chrono::milliseconds kDevicePause{300};
 
 // Whether another try can not help.
 bool is_permanent(const Error& error) {
   return error.code == ErrorCode::invalid_parameter || error.code == ErrorCode::unsupported;
+}
+
+// Whether all of a gang have their ports, and those that this member comes after are ready.
+bool may_start(const model::Gang& gang, std::uint32_t member) {
+  const auto& after = gang.members.at(member).after;
+  return std::ranges::all_of(gang.members, [&](const model::GangMember& one) {
+    const bool has_ports = one.attempt == gang.attempt && !one.ports.empty();
+    const bool comes_first = std::ranges::find(after, one.role) != after.end();
+    return has_ports && (one.ready || !comes_first);
+  });
 }
 
 Error disturbed() { return make_error(ErrorCode::cancelled, "something else came first"); }
@@ -49,6 +60,11 @@ Member::Member(const MemberContext& context, model::Assignment assignment, net::
             .generation = assignment_.generation,
             .member = assignment_.member},
       wake_up_(std::make_shared<net::WakeUp>(executor)),
+      ports_(context.ports),
+      preparation_(context, assignment_, wake_up_,
+                   {.enter = [this](InstanceState state,
+                                    std::string reason) { enter(state, std::move(reason)); },
+                    .is_unwanted = [this] { return is_leaving() || is_halted(); }}),
       reason_("taken up") {}
 
 Member::~Member() = default;
@@ -61,7 +77,7 @@ void Member::set_use(EngineUse use) {
 void Member::stop(std::string worker_ends) {
   if (!worker_ends.empty()) worker_ends_ = true;
   if (stopping_) return;
-  cancel_install_.request_stop();
+  preparation_.cancel();
   if (worker_ends.empty()) {
     enter(InstanceState::stopping, "its engine is ending");
   } else {
@@ -79,9 +95,15 @@ void Member::drain() {
   wake_up_->wake();
 }
 
+void Member::update(const model::Assignment& assignment) {
+  if (assignment.gang == assignment_.gang) return;
+  assignment_.gang = assignment.gang;
+  wake_up_->wake();
+}
+
 void Member::detach() {
   detached_ = true;
-  cancel_install_.request_stop();
+  preparation_.cancel();
   wake_up_->wake();
 }
 
@@ -95,39 +117,27 @@ void Member::enter(InstanceState state, std::string reason) {
 bool Member::has_ended() const { return shim_watch_ && shim_watch_->ended(); }
 
 cluster::InstanceReport Member::report() const {
-  cluster::InstanceReport report{.instance = assignment_.instance,
-                                 .generation = assignment_.generation,
-                                 .member = assignment_.member,
-                                 .state = state_,
-                                 .reason = reason_,
-                                 .progress = std::nullopt,
-                                 .port = port(),
-                                 .pid = engine_,
-                                 .attempt = note_.attempt,
-                                 .failures = note_.failures,
-                                 .last_exit = last_exit_,
-                                 .resident = std::nullopt,
-                                 .device_memory = {},
-                                 .warnings = {}};
+  cluster::InstanceReport report{
+      .instance = assignment_.instance,
+      .generation = assignment_.generation,
+      .member = assignment_.member,
+      .state = state_,
+      .reason = reason_,
+      .progress = std::nullopt,
+      .port = port(),
+      .ports = assignment_.gang ? ports_.all() : std::vector<std::uint16_t>{},
+      .pid = engine_,
+      .attempt = note_.attempt,
+      .failures = note_.failures,
+      .last_exit = last_exit_,
+      .resident = std::nullopt,
+      .device_memory = {},
+      .warnings = {}};
   if (engine_ && use_) {
     report.resident = use_->resident;
     report.device_memory = use_->device_memory;
   }
-  if (state_ == InstanceState::installing) {
-    for (const auto& status : context_.packs.list()) {
-      if (status.pack.name != assignment_.placement.pack) continue;
-      report.progress = status.progress;
-      if (!status.step.empty()) report.reason = "engine pack: " + status.step;
-    }
-  }
-  if (state_ == InstanceState::downloading && files_) {
-    const auto status = files_->status();
-    report.reason = model::describe(status);
-    if (status.total.count > 0) {
-      report.progress =
-          static_cast<double>(status.done.count) / static_cast<double>(status.total.count);
-    }
-  }
+  preparation_.describe(report);
   return report;
 }
 
@@ -138,10 +148,15 @@ net::Task<> Member::run() {
   while (!is_leaving()) {
     if (!shim_) {
       if (draining_) stop();  // nothing is under way where nothing runs
+      co_await wait_for_attempt();
       if (is_leaving()) break;
       auto started = co_await start_engine();
       if (!started) {
         if (is_leaving()) break;
+        if (is_halted()) {
+          co_await halt();
+          continue;
+        }
         note_failure(started.error().to_string(), is_permanent(started.error()));
         co_await pause_or_give_up();
         continue;
@@ -150,6 +165,10 @@ net::Task<> Member::run() {
     co_await supervise();
     if (draining_) stop();
     if (is_leaving()) break;
+    if (is_halted() && !has_ended()) {
+      co_await halt();
+      continue;
+    }
     co_await take_exit();
     co_await wait_for_devices();
     co_await pause_or_give_up();
@@ -160,7 +179,7 @@ net::Task<> Member::run() {
     co_await take_exit();
     co_await wait_for_devices();
   }
-  release_port();
+  ports_.release();
   folder_.remove();
 }
 
@@ -186,15 +205,18 @@ net::Task<> Member::adopt() {
   });
   if (!found) co_return;  // it never ran here
   note_ = std::move(found->note);
-  if (found->shim.identity.pid == 0) co_return;  // it ended meanwhile; the next attempt follows
-  if (auto held = context_.ports.hold(note_.port); held) {
-    holds_port_ = true;
-  } else {
-    spdlog::warn("{}: port {} is leased twice", note_.instance, note_.port);
+  if (found->shim.identity.pid == 0) {  // it ended meanwhile; the next attempt follows
+    if (assignment_.gang) note_failure("its engine ended while its worker was away", false);
+    co_return;
+  }
+  std::vector<std::uint16_t> ports = note_.other_ports;
+  ports.insert(ports.begin(), note_.port);
+  if (!ports_.hold(ports)) {
+    spdlog::warn("{}: a port of {} is leased twice", note_.instance, fmt::join(ports, ", "));
   }
   own(std::move(found->shim), found->state.engine_pid);
   held_ = HeldMemory(claims_of(assignment_), {});
-  want_files();
+  preparation_.want_files();
   spdlog::info("{}: its engine (pid {}) was found running", note_.instance,
                found->state.engine_pid);
   const bool healthy = co_await is_healthy(&Member::is_over);
@@ -205,66 +227,20 @@ net::Task<> Member::adopt() {
   }
 }
 
-// The pack, installed if need be. An installation that is cancelled may take its time to end: what
-// is left of it then goes on without this member.
-net::Task<Result<model::PackStatus>> Member::ensure_pack() {
-  const std::string name = assignment_.placement.pack;
-  if (auto installed = context_.packs.installed(name)) co_return *std::move(installed);
-  enter(InstanceState::installing, fmt::format("prepares the engine pack {}", name));
-  using Outcome = std::optional<Result<model::PackStatus>>;
-  const auto outcome = std::make_shared<Outcome>();
-  auto install = [&packs = context_.packs, name, token = cancel_install_.get_token()] {
-    return packs.ensure(name, token);
-  };
-  boost::asio::co_spawn(
-      wake_up_->executor(), net::offload(context_.install_pool, std::move(install)),
-      [outcome, wake_up = wake_up_](std::exception_ptr thrown, Result<model::PackStatus> result) {
-        *outcome =
-            thrown ? fail(ErrorCode::internal, "the installation broke off") : std::move(result);
-        wake_up->wake();
-      });
-  while (!*outcome && !is_leaving()) co_await wake_up_->wait(kIdlePause);
-  if (!*outcome) co_return fail(ErrorCode::cancelled, "stopped while its pack was installed");
-  co_return std::move(**outcome);
-}
-
-// They stay this member's for as long as it lives, so that nobody removes them.
-void Member::want_files() {
-  if (!assignment_.files) return;
-  auto on_end = [wake_up = wake_up_] { wake_up->wake_from_anywhere(); };
-  files_ = context_.files.want(*assignment_.files, std::move(on_end));
-}
-
-// The assignment with the files where they are on this machine.
-net::Task<Result<model::Assignment>> Member::ensure_files() {
-  if (!files_) co_return assignment_;
-  auto outcome = files_->outcome();
-  if (!outcome) enter(InstanceState::downloading, "looks for its files");
-  while (!outcome && !is_leaving()) {
-    co_await wake_up_->wait(kIdlePause);
-    outcome = files_->outcome();
-  }
-  if (!outcome) co_return fail(ErrorCode::cancelled, "stopped while its files were fetched");
-  if (!*outcome) co_return fail(std::move(*outcome).error());
-  const sources::LocalFiles local = **std::move(outcome);
-  model::Assignment ready = assignment_;
-  ready.profile = model::renamed(std::move(ready.profile), [&](const std::string& path) {
-    const auto found = local.paths.find(path);
-    return found == local.paths.end() ? path : found->second.string();
-  });
-  if (!local.folder.empty()) ready.deployment.source = local.folder.string();
-  co_return ready;
-}
-
 net::Task<Result<void>> Member::start_engine() {
-  want_files();  // which come while the pack does
-  auto pack = co_await ensure_pack();
+  if (assignment_.gang) note_.attempt = assignment_.gang->attempt;
+  preparation_.want_files();  // which come while the pack does
+  auto pack = co_await preparation_.ensure_pack();
   if (!pack) co_return fail(std::move(pack).error());
-  auto ready = co_await ensure_files();
+  auto ready = co_await preparation_.ensure_files(assignment_);
   if (!ready) co_return fail(std::move(ready).error());
-  if (is_leaving()) co_return fail(ErrorCode::cancelled, "stopped before its engine started");
-  BERTH_CO_CHECK(lease_port());
-  ++note_.attempt;
+  if (is_leaving() || is_halted()) {
+    co_return fail(ErrorCode::cancelled, "stopped before its engine started");
+  }
+  BERTH_CO_CHECK(lease_ports());
+  auto complete = co_await wait_for_gang();
+  if (!complete) co_return fail(std::move(complete).error());
+  if (!assignment_.gang) ++note_.attempt;
   note_.pack = pack->pack.name;
   enter(InstanceState::starting, fmt::format("attempt {} starts", note_.attempt));
   held_ = HeldMemory(claims_of(assignment_), context_.devices->look_again().sample);
@@ -280,17 +256,55 @@ net::Task<Result<void>> Member::start_engine() {
   co_return Result<void>{};
 }
 
-// Another one for each attempt: a program that took it before the engine could may keep it.
-Result<void> Member::lease_port() {
-  release_port();
-  BERTH_TRY(note_.port, context_.ports.lease());
-  holds_port_ = true;
+Result<void> Member::lease_ports() {
+  const auto* backend = context_.backends.find(assignment_.backend);
+  const std::string role =
+      assignment_.gang ? assignment_.gang->members.at(assignment_.member).role : "main";
+  BERTH_CHECK(ports_.lease(backend == nullptr ? 1 : backend->ports(role)));
+  note_.port = ports_.all().front();
+  note_.other_ports.assign(std::next(ports_.all().begin()), ports_.all().end());
   return {};
 }
 
-void Member::release_port() {
-  if (holds_port_) context_.ports.release(note_.port);
-  holds_port_ = false;
+// Until every member has its ports, and those that have to be ready before this one are.
+net::Task<Result<void>> Member::wait_for_gang() {
+  if (!assignment_.gang) co_return Result<void>{};
+  enter(InstanceState::starting, "waits for the others of its gang");
+  while (!is_leaving() && !is_halted()) {
+    if (may_start(*assignment_.gang, assignment_.member)) co_return Result<void>{};
+    co_await wake_up_->wait(kIdlePause);
+  }
+  co_return fail(ErrorCode::cancelled, "stopped before its gang was complete");
+}
+
+bool Member::is_halted() const {
+  return assignment_.gang &&
+         (assignment_.gang->halted || assignment_.gang->attempt != note_.attempt);
+}
+
+// Ends the engine because the rest of its gang has ended: no failure of its own.
+net::Task<> Member::halt() {
+  if (shim_) {
+    co_await end_engine(false);
+    disown();
+    co_await net::offload(context_.pool, [this, note = note_]() -> Result<void> {
+      read_exit(context_, folder_, note);
+      return {};
+    });
+    co_await wait_for_devices();
+  }
+  ended_attempt_ = note_.attempt;
+  enter(InstanceState::restarting, std::string(kOtherEnded));
+}
+
+// Of a gang, until the server says that the next attempt begins.
+net::Task<> Member::wait_for_attempt() {
+  if (!assignment_.gang) co_return;
+  if (assignment_.gang->halted) enter(InstanceState::restarting, std::string(kOtherEnded));
+  while (!is_leaving() &&
+         (assignment_.gang->halted || assignment_.gang->attempt <= ended_attempt_)) {
+    co_await wake_up_->wait(kIdlePause);
+  }
 }
 
 void Member::own(process::ShimHandle shim, pid_t engine) {
@@ -455,7 +469,10 @@ net::Task<> Member::wait_for_devices() {
 
 void Member::note_failure(std::string reason, bool permanent) {
   ++note_.failures;
-  given_up_ = permanent || note_.failures > assignment_.deployment.restart.max_failures;
+  ended_attempt_ = note_.attempt;
+  // Of a gang, the server counts.
+  given_up_ = permanent ||
+              (!assignment_.gang && note_.failures > assignment_.deployment.restart.max_failures);
   if (given_up_) {
     enter(InstanceState::failed, std::move(reason));
   } else {
@@ -464,7 +481,7 @@ void Member::note_failure(std::string reason, bool permanent) {
 }
 
 net::Task<> Member::pause_or_give_up() {
-  if (draining_) co_return;
+  if (draining_ || assignment_.gang) co_return;
   Duration pause = kFirstBackoff;
   for (std::uint32_t i = 1; i < note_.failures && pause < kLongestBackoff; ++i) pause *= 2;
   pause = std::min<Duration>(pause, kLongestBackoff);

@@ -11,13 +11,14 @@
 #include "worker/attempt.h"
 #include "worker/devices/device_watch.h"
 #include "worker/held_memory.h"
+#include "worker/leased_ports.h"
 #include "worker/member_folder.h"
+#include "worker/preparation.h"
 #include "worker/shim_watch.h"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 
 namespace berth::worker {
@@ -35,6 +36,9 @@ class Member {
   // Ends the engine and everything that belongs to it: the assignment is gone, or, with a reason,
   // this worker goes down and a later one takes the assignment up again.
   void stop(std::string worker_ends = {});
+  // What the server says of it by now: of a gang, which ports the others have, whether they are
+  // ready, and whether one has ended, which ends this one too until the next attempt.
+  void update(const model::Assignment& assignment);
   // As `stop`, once the requests under way are answered, or half a minute has passed.
   void drain();
   // Leaves the engine running, for the next agent to find.
@@ -59,9 +63,9 @@ class Member {
 
   net::Task<> adopt();
   net::Task<Result<void>> start_engine();
-  net::Task<Result<model::PackStatus>> ensure_pack();
-  void want_files();
-  net::Task<Result<model::Assignment>> ensure_files();
+  net::Task<> wait_for_attempt();
+  net::Task<Result<void>> wait_for_gang();
+  net::Task<> halt();
   net::Task<> supervise();
   net::Task<bool> become_ready();
   net::Task<> watch_over();
@@ -77,12 +81,13 @@ class Member {
   void note_failure(std::string reason, bool permanent);
   void own(process::ShimHandle shim, pid_t engine);
   void disown();
-  Result<void> lease_port();
-  void release_port();
+  Result<void> lease_ports();
   void enter(model::InstanceState state, std::string reason);
   [[nodiscard]] bool is_leaving() const { return stopping_ || detached_; }
   [[nodiscard]] bool has_ended() const;  // its shim has
-  [[nodiscard]] bool is_over() const { return is_leaving() || has_ended(); }
+  // The rest of its gang has ended, or is at another attempt.
+  [[nodiscard]] bool is_halted() const;
+  [[nodiscard]] bool is_over() const { return is_leaving() || has_ended() || is_halted(); }
   [[nodiscard]] bool is_disturbed() const { return is_over() || draining_; }
 
   const MemberContext& context_;
@@ -90,21 +95,21 @@ class Member {
   MemberFolder folder_;
   MemberNote note_;
   std::shared_ptr<net::WakeUp> wake_up_;
-  std::stop_source cancel_install_;
   bool settled_ = false;
   bool draining_ = false;
   bool stopping_ = false;
   bool worker_ends_ = false;
   bool detached_ = false;
   bool given_up_ = false;
-  bool holds_port_ = false;
+  LeasedPorts ports_;
+  Preparation preparation_;
+  std::uint32_t ended_attempt_ = 0;  // the last one of a gang that is over here
 
   model::InstanceState state_ = model::InstanceState::scheduled;
   std::string reason_;
   std::optional<model::EngineExit> last_exit_;
   std::optional<EngineUse> use_;
   HeldMemory held_;
-  std::shared_ptr<ModelFiles::Ticket> files_;  // where the model's are on a hub
   std::optional<process::ShimHandle> shim_;
   std::optional<pid_t> engine_;
   // Where we ended the engine ourselves: why, and the likely cause to show.

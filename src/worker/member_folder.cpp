@@ -66,6 +66,10 @@ std::string one_line(const std::string& text) {
 
 }  // namespace
 
+std::string process_tag(const std::string& instance, std::uint32_t member) {
+  return member == 0 ? instance : fmt::format("{}.{}", instance, member);
+}
+
 MemberFolder::MemberFolder(const DataFolder& data, const std::string& instance,
                            std::uint64_t generation, std::uint32_t member)
     : path_(data.instances() / instance / fmt::format("{}.{}", generation, member)) {}

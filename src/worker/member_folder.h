@@ -26,6 +26,7 @@ struct MemberNote {
   std::uint32_t attempt = 0;
   std::uint32_t failures = 0;
   std::uint16_t port = 0;
+  std::vector<std::uint16_t> other_ports;  // of a member of a gang
   model::HealthProbe probe;
   model::LivenessProbe liveness;
   std::chrono::milliseconds readiness_deadline{std::chrono::minutes(10)};
@@ -34,8 +35,12 @@ struct MemberNote {
   std::string control_group;                  // the folder of the attempt's; empty: it has none
 };
 BOOST_DESCRIBE_STRUCT(MemberNote, (),
-                      (instance, generation, member, pack, attempt, failures, port, probe, liveness,
+                      (instance, generation, member, pack, attempt, failures, port, other_ports, probe, liveness,
                        readiness_deadline, stop_grace, memory_kills, control_group))
+
+// By which a member's processes are known: "chat-x7k2", of the second member of a gang
+// "chat-x7k2.1".
+std::string process_tag(const std::string& instance, std::uint32_t member);
 
 // A value; the calls block on the disk.
 class MemberFolder {

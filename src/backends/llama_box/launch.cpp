@@ -309,9 +309,9 @@ std::chrono::milliseconds readiness_deadline(Bytes size) {
 }  // namespace
 
 Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
-  if (context.ports.size() != ports()) {
+  if (context.ports.size() != ports("main")) {
     return fail(ErrorCode::internal, "{} ports leased for {}, which needs {}", context.ports.size(),
-                context.instance, ports());
+                context.instance, ports("main"));
   }
   BERTH_TRY(const auto parameters, parse_parameters(descriptor(), context.deployment.parameters));
   model::LaunchPlan plan;

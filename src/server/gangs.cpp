@@ -1,0 +1,152 @@
+#include "server/gangs.h"
+
+#include <algorithm>
+#include <array>
+
+namespace berth::server {
+namespace {
+
+using model::InstanceState;
+
+constexpr std::chrono::milliseconds kFirstPause{500};
+constexpr std::chrono::seconds kLongestPause{60};
+constexpr std::chrono::minutes kHealthyWhile{2};  // after it, failures count from 0 again
+
+// From the least to the most that a member can be on its way to serving.
+constexpr std::array kSteps = {InstanceState::scheduled, InstanceState::installing,
+                               InstanceState::downloading, InstanceState::starting,
+                               InstanceState::ready};
+
+std::size_t step_of(InstanceState state) {
+  return static_cast<std::size_t>(std::find(kSteps.begin(), kSteps.end(), state) - kSteps.begin());
+}
+
+bool has_ended(InstanceState state) {
+  return state == InstanceState::restarting || state == InstanceState::failed;
+}
+
+std::string name_of(const model::GangMember& member) {
+  return fmt::format("{} on {}", member.role, member.worker);
+}
+
+void enter(model::Instance& instance, InstanceState state, std::string reason, SystemTime now) {
+  if (instance.state != state) {
+    instance.state_since = to_rfc3339(now);
+    instance.deadline.clear();
+  }
+  instance.state = state;
+  instance.reason = std::move(reason);
+}
+
+Duration pause_after(std::uint32_t failures) {
+  Duration pause = kFirstPause;
+  for (std::uint32_t i = 1; i < failures && pause < kLongestPause; ++i) pause *= 2;
+  return std::min<Duration>(pause, kLongestPause);
+}
+
+Duration time_in_state(const model::Instance& instance, SystemTime now) {
+  const auto since = parse_rfc3339(instance.state_since);
+  if (!since || *since > now) return Duration::zero();
+  return std::chrono::duration_cast<Duration>(now - *since);
+}
+
+// A member has ended: so must all others.
+void halt(model::Instance& instance, const cluster::InstanceReport& report, SystemTime now) {
+  const bool was_healthy =
+      instance.state == InstanceState::ready && time_in_state(instance, now) > kHealthyWhile;
+  instance.failures = was_healthy ? 1 : instance.failures + 1;
+  if (report.last_exit) instance.last_exit = report.last_exit;
+  instance.gang->halted = true;
+  for (auto& member : instance.gang->members) member.ready = false;
+  const bool gives_up =
+      report.state == InstanceState::failed || instance.failures > instance.gang->max_failures;
+  enter(instance, gives_up ? InstanceState::failed : InstanceState::restarting,
+        fmt::format("{}: {}", name_of(instance.gang->members[report.member]), report.reason), now);
+}
+
+// What all members together are, while none has ended.
+void sum_up(model::Instance& instance, SystemTime now) {
+  const auto least = std::min_element(
+      instance.members.begin(), instance.members.end(),
+      [](const auto& a, const auto& b) { return step_of(a.state) < step_of(b.state); });
+  if (least->state == InstanceState::ready) return enter(instance, least->state, "", now);
+  const auto index = static_cast<std::size_t>(least - instance.members.begin());
+  enter(instance, least->state,
+        fmt::format("{}: {}", name_of(instance.gang->members[index]), least->reason), now);
+}
+
+}  // namespace
+
+std::optional<model::Gang> make_gang(const backends::Backend& backend,
+                                     const model::Placement& placement,
+                                     const model::RestartSettings& restart,
+                                     const model::ClusterView& cluster) {
+  const auto roles = backend.roles(placement);
+  if (roles.size() < 2) return std::nullopt;
+  model::Gang gang{.max_failures = restart.max_failures};
+  for (const auto& role : roles) {
+    const auto* worker = cluster.find(role.worker);
+    gang.members.push_back({.member = static_cast<std::uint32_t>(gang.members.size()),
+                            .role = role.role,
+                            .after = role.after,
+                            .worker = role.worker,
+                            .address = worker == nullptr ? std::string() : worker->host});
+  }
+  return gang;
+}
+
+bool take_member(model::Instance& instance, const cluster::InstanceReport& report, SystemTime now) {
+  if (report.member >= instance.gang->members.size()) return false;
+  const auto gang_before = *instance.gang;
+  const auto members_before = instance.members;
+  const auto state_before = instance.state;
+  const bool is_current = report.attempt == instance.gang->attempt;
+
+  auto& status = instance.members[report.member];
+  status = {.state = report.state, .reason = report.reason, .pid = report.pid};
+  auto& member = instance.gang->members[report.member];
+  if (is_current) {
+    member.attempt = report.attempt;
+    member.ports = report.ports;
+    member.ready = report.state == InstanceState::ready && !instance.gang->halted;
+  }
+  if (report.member == 0) {
+    instance.host = "127.0.0.1";
+    instance.port = report.port;
+    instance.pid = report.pid;
+    instance.attempt = report.attempt;
+  }
+  if (!instance.gang->halted) {
+    const bool any_ended = is_current && has_ended(report.state);
+    if (any_ended) {
+      halt(instance, report, now);
+    } else if (std::none_of(instance.members.begin(), instance.members.end(),
+                            [](const auto& one) { return has_ended(one.state); })) {
+      sum_up(instance, now);
+    }
+  }
+  return gang_before != *instance.gang || members_before != instance.members ||
+         state_before != instance.state;
+}
+
+bool begin_again(model::Instance& instance, SystemTime now) {
+  if (!instance.gang || !instance.gang->halted || instance.state != InstanceState::restarting) {
+    return false;
+  }
+  const bool anything_runs = std::any_of(
+      instance.members.begin(), instance.members.end(),
+      [](const auto& member) { return member.pid.has_value() || !has_ended(member.state); });
+  if (anything_runs || time_in_state(instance, now) < pause_after(instance.failures)) return false;
+  instance.gang->halted = false;
+  ++instance.gang->attempt;
+  for (auto& member : instance.gang->members) {
+    member.ready = false;
+    member.ports.clear();
+  }
+  for (auto& member : instance.members) member = {};
+  enter(instance, InstanceState::scheduled,
+        fmt::format("attempt {} begins", instance.gang->attempt), now);
+  return true;
+}
+
+}  // namespace berth::server

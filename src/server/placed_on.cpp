@@ -1,0 +1,54 @@
+#include "server/placed_on.h"
+
+#include <algorithm>
+
+namespace berth::server {
+namespace {
+
+template <class Condition>
+const model::WorkerView* find_worker(const model::ClusterView& cluster,
+                                     const model::Instance& instance, Condition condition) {
+  for (const auto* worker : workers_of(cluster, instance)) {
+    if (worker != nullptr && condition(*worker)) return worker;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<const model::WorkerView*> workers_of(const model::ClusterView& cluster,
+                                                 const model::Instance& instance) {
+  std::vector<const model::WorkerView*> workers;
+  if (!instance.placement) return workers;
+  for (const auto& name : instance.placement->workers()) workers.push_back(cluster.find(name));
+  return workers;
+}
+
+bool lacks_worker(const model::ClusterView& cluster, const model::Instance& instance) {
+  return std::ranges::count(workers_of(cluster, instance), nullptr) > 0;
+}
+
+const model::WorkerView* silent_worker(const model::ClusterView& cluster,
+                                       const model::Instance& instance) {
+  return find_worker(cluster, instance, [](const model::WorkerView& worker) {
+    return worker.state == model::WorkerState::suspected ||
+           worker.state == model::WorkerState::lost;
+  });
+}
+
+const model::WorkerView* lost_worker(const model::ClusterView& cluster,
+                                     const model::Instance& instance) {
+  return find_worker(cluster, instance, [](const model::WorkerView& worker) {
+    return worker.state == model::WorkerState::lost;
+  });
+}
+
+bool leaves(const model::ClusterView& cluster, const model::Instance& instance) {
+  const auto* emptied = find_worker(cluster, instance, [](const model::WorkerView& worker) {
+    return worker.scheduling == model::Scheduling::draining ||
+           worker.scheduling == model::Scheduling::drained;
+  });
+  return emptied != nullptr;
+}
+
+}  // namespace berth::server
