@@ -256,7 +256,8 @@ class Backend {
   }
   [[nodiscard]] virtual Result<model::LaunchPlan> launch(const LaunchContext& context) const = 0;
   // The processes of an instance, the main one first. One alone is no gang.
-  [[nodiscard]] virtual std::vector<GangRole> roles(const model::Placement& placement) const {
+  [[nodiscard]] virtual std::vector<GangRole> roles(const model::Deployment& /*deployment*/,
+                                                    const model::Placement& placement) const {
     return {{.role = "main", .worker = placement.worker, .after = {}}};
   }
   // How many ports a process of that role needs; its first one is where it is probed.

@@ -1,8 +1,4 @@
-#include "backends/ascend_mindie/ascend_mindie.h"
 #include "backends/backend.h"
-#include "backends/llama_box/llama_box.h"
-#include "backends/vllm/vllm.h"
-#include "backends/vox_box/vox_box.h"
 
 #include <algorithm>
 #include <array>
@@ -44,15 +40,6 @@ const Backend* Registry::find(std::string_view name) const {
     if (backend->descriptor().name == name) return backend;
   }
   return nullptr;
-}
-
-const Registry& builtin_backends() {
-  static const llama_box::LlamaBox llama_box;
-  static const vox_box::VoxBox vox_box;
-  static const vllm::Vllm vllm;
-  static const ascend_mindie::AscendMindie ascend_mindie;
-  static const Registry registry({&llama_box, &vox_box, &vllm, &ascend_mindie});
-  return registry;
 }
 
 Result<BackendChoice> choose_backend(const Registry& registry, const model::ModelProfile& profile,

@@ -78,12 +78,12 @@ void sum_up(model::Instance& instance, SystemTime now) {
 }  // namespace
 
 std::optional<model::Gang> make_gang(const backends::Backend& backend,
+                                     const model::Deployment& deployment,
                                      const model::Placement& placement,
-                                     const model::RestartSettings& restart,
                                      const model::ClusterView& cluster) {
-  const auto roles = backend.roles(placement);
+  const auto roles = backend.roles(deployment, placement);
   if (roles.size() < 2) return std::nullopt;
-  model::Gang gang{.max_failures = restart.max_failures};
+  model::Gang gang{.max_failures = deployment.restart.max_failures};
   for (const auto& role : roles) {
     const auto* worker = cluster.find(role.worker);
     gang.members.push_back({.member = static_cast<std::uint32_t>(gang.members.size()),

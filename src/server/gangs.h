@@ -15,8 +15,8 @@ namespace berth::server {
 // The gang of a new placement; nullopt where one process is all of the instance. Workers' addresses
 // come from `cluster`.
 [[nodiscard]] std::optional<model::Gang> make_gang(const backends::Backend& backend,
+                                                   const model::Deployment& deployment,
                                                    const model::Placement& placement,
-                                                   const model::RestartSettings& restart,
                                                    const model::ClusterView& cluster);
 
 // Takes over what a worker says of one member, and what follows for the instance: it is ready once

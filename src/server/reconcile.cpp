@@ -389,8 +389,18 @@ class Pass {
                                  .drain = false,
                                  .files = model.files,
                                  .gang = std::nullopt};
-    instance.value.gang = make_gang(*backends_.find(model.backend), assignment.placement,
-                                    model.deployment.restart, view_);
+    instance.value.gang =
+        make_gang(*backends_.find(model.backend), model.deployment, assignment.placement, view_);
+    if (instance.value.gang) {
+      // A member without claims needs its worker all the same.
+      for (const auto& member : instance.value.gang->members) {
+        const auto workers = assignment.placement.workers();
+        if (std::ranges::find(workers, member.worker) == workers.end()) {
+          assignment.placement.subordinates.push_back({.worker = member.worker, .devices = {}});
+        }
+      }
+      instance.value.placement = assignment.placement;
+    }
     if (!instance.value.gang) {
       add_assignment(assignment);
     } else {

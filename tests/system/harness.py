@@ -88,6 +88,7 @@ class Berth:
     process: subprocess.Popen | None = None
     output: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
+    program: Path = BERTH
     packs: str = "test-packs"  # under CACHE: packs are installed once for all tests of this machine
 
     def __post_init__(self) -> None:
@@ -121,7 +122,7 @@ class Berth:
         assert self.process is None or self.process.poll() is not None, "it runs already"
         self.output.clear()
         self.process = subprocess.Popen(
-            [BERTH, "serve", *(["--listen", f"127.0.0.1:{self.port}"] if listen else []),
+            [self.program, "serve", *(["--listen", f"127.0.0.1:{self.port}"] if listen else []),
              *arguments],
             env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             text=True, start_new_session=True)
@@ -177,7 +178,7 @@ class Berth:
             ) -> subprocess.CompletedProcess:
         """Runs `berth ARGUMENTS`. `check`: the exit status that it must have (True = 0)."""
         run = subprocess.run(
-            [BERTH, *map(str, arguments)], env=self.env | (env or {}), capture_output=True,
+            [self.program, *map(str, arguments)], env=self.env | (env or {}), capture_output=True,
             text=True, timeout=timeout, cwd=self.home,
             **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}))
         if check is not False:
@@ -262,10 +263,10 @@ class Berth:
 
 
 @contextlib.contextmanager
-def running(home: Path, *arguments: str, packs: str = "test-packs", **settings: str
-            ) -> Iterator[Berth]:
+def running(home: Path, *arguments: str, packs: str = "test-packs", program: Path = BERTH,
+            **settings: str) -> Iterator[Berth]:
     """A server of its own for a test; everything of it is gone afterwards."""
-    berth = Berth(home, settings=settings, packs=packs)
+    berth = Berth(home, settings=settings, packs=packs, program=program)
     try:
         berth.start(*arguments)
         yield berth

@@ -10,7 +10,7 @@ from typing import Iterator
 
 import pytest
 
-from harness import free_port, running
+from harness import BERTH, free_port, running
 from machines import Cluster, Machine
 
 
@@ -127,7 +127,7 @@ class Site(Cluster):
 
 
 @contextlib.contextmanager
-def site(home: Path, *arguments: str, **settings: str) -> Iterator[Site]:
+def site(home: Path, *arguments: str, program: Path = BERTH, **settings: str) -> Iterator[Site]:
     """A server without a worker of its own, on a network where hosts can join."""
     if os.geteuid() != 0:
         pytest.fail("network namespaces need root: run the tests as root")
@@ -136,7 +136,7 @@ def site(home: Path, *arguments: str, **settings: str) -> Iterator[Site]:
     try:
         network.open()
         with running(home / "server", "--no-worker", "--cluster-listen",
-                     f"{network.server}:{door}", *arguments, **settings) as server:
+                     f"{network.server}:{door}", *arguments, program=program, **settings) as server:
             made = Site(server, door, home, network=network)
             try:
                 yield made

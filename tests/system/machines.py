@@ -23,9 +23,10 @@ class Machine:
     output: list[str] = field(default_factory=list)
     namespace: str | None = None  # of a host of its own; see hosts.py
     address: str = "127.0.0.1"
+    program: Path = BERTH
 
     def __post_init__(self) -> None:
-        self.berth = Berth(self.home, port=0)
+        self.berth = Berth(self.home, port=0, program=self.program)
 
     @property
     def data(self) -> Path:
@@ -36,7 +37,7 @@ class Machine:
         self.output.clear()
         inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         self.process = subprocess.Popen(
-            [*inside, BERTH, "worker", "--name", self.name,
+            [*inside, self.program, "worker", "--name", self.name,
              "--listen", f"{self.address}:{self.port}", *arguments],
             env=self.berth.env | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, text=True, start_new_session=True)
@@ -89,7 +90,8 @@ class Cluster:
 
     def machine(self, name: str) -> Machine:
         """One that has not joined yet."""
-        machine = Machine(self.home / f"machine-{len(self.machines)}-{name}", name)
+        machine = Machine(self.home / f"machine-{len(self.machines)}-{name}", name,
+                          program=self.server.program)
         self.machines.append(machine)
         return machine
 
@@ -109,12 +111,12 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(home: Path, *arguments: str, **settings: str) -> Iterator[Cluster]:
+def cluster(home: Path, *arguments: str, program: Path = BERTH, **settings: str) -> Iterator[Cluster]:
     """A server whose door opens with the first token; `--no-worker` among `arguments` leaves this
     machine's own worker out."""
     door = free_port()
     with running(home / "server", "--cluster-listen", f"127.0.0.1:{door}", *arguments,
-                 **settings) as server:
+                 program=program, **settings) as server:
         made = Cluster(server, door, home)
         try:
             yield made
