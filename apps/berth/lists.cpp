@@ -72,7 +72,9 @@ InstanceRow row_of(const InstanceView& instance, SystemTime now) {
   return {.instance = instance.name,
           .model = instance.model,
           .state = {state, style_of(instance.state)},
-          .worker = instance.worker.value_or(""),
+          .worker = instance.placement
+                        ? fmt::format("{}", fmt::join(instance.placement->workers(), ", "))
+                        : "",
           .port = instance.port == 0 ? "" : std::to_string(instance.port),
           .memory = memory_of(instance),
           .age = age_of(instance.created_at, now),

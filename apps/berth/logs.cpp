@@ -20,6 +20,7 @@ struct LogFlags {
   bool previous = false;
   std::optional<std::uint32_t> tail;
   std::optional<std::uint32_t> attempt;
+  std::optional<std::uint32_t> member;
 };
 
 // The instance of that name, or the only one of the model of that name.
@@ -45,6 +46,7 @@ std::string log_target(const std::string& path, const LogFlags& flags) {
   net::Query query;
   if (flags.tail) query.add("tail", std::to_string(*flags.tail));
   if (flags.attempt) query.add("attempt", std::to_string(*flags.attempt));
+  if (flags.member) query.add("member", std::to_string(*flags.member));
   if (flags.previous) query.add("previous", "true");
   if (!flags.since.empty()) query.add("since", flags.since);
   if (flags.follow) query.add("follow", "true");
@@ -89,6 +91,9 @@ void add_logs(CLI::App& app, const CommonOptions& common, Command& command) {
           ->excludes(worker);
   logs->add_option("--attempt", flags->attempt, "Of this attempt")
       ->excludes(previous)
+      ->excludes(worker);
+  logs->add_option("--member", flags->member,
+                   "Of this process of an instance that runs as several; 0, the main one")
       ->excludes(worker);
   logs->footer("Example: berth logs -f --tail 20 chat");
   logs->callback([&common, &command, flags] {

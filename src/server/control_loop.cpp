@@ -144,7 +144,7 @@ Result<void> ControlLoop::note_worker(const WorkerHealth::Verdict& verdict) {
   const bool speaks = verdict.state == model::WorkerState::ready;
   std::string reason;
   const std::string trouble = workers_.trouble(verdict.name);
-  if (!speaks && !trouble.empty()) {
+  if (!speaks && !trouble.empty() && workers_.still_reports(verdict.name)) {
     reason = fmt::format("it reports, but this server can not reach it: {}", trouble);
   } else if (!speaks && verdict.heard) {
     reason = "not heard since " + to_rfc3339(clock_.system_now() - verdict.silence);

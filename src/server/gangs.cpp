@@ -1,5 +1,7 @@
 #include "server/gangs.h"
 
+#include "server/worker_health.h"
+
 #include <algorithm>
 #include <array>
 
@@ -64,6 +66,13 @@ void halt(model::Instance& instance, const cluster::InstanceReport& report, Syst
         fmt::format("{}: {}", name_of(instance.gang->members[report.member]), report.reason), now);
 }
 
+bool any_member(const model::Instance& instance, bool (*condition)(InstanceState)) {
+  return std::ranges::any_of(instance.members,
+                             [&](const auto& member) { return condition(member.state); });
+}
+
+bool is_unreachable(InstanceState state) { return state == InstanceState::unreachable; }
+
 // What all members together are, while none has ended.
 void sum_up(model::Instance& instance, SystemTime now) {
   const auto least = std::min_element(
@@ -77,12 +86,29 @@ void sum_up(model::Instance& instance, SystemTime now) {
 
 }  // namespace
 
-std::optional<model::Gang> make_gang(const backends::Backend& backend,
-                                     const model::Deployment& deployment,
-                                     const model::Placement& placement,
-                                     const model::ClusterView& cluster) {
+std::string refuse_gang(const backends::Backend& backend, const model::Deployment& deployment,
+                        const model::Placement& placement, const model::ClusterView& cluster) {
+  for (const auto& role : backend.roles(deployment, placement)) {
+    const auto* worker = cluster.find(role.worker);
+    if (worker == nullptr) {
+      return fmt::format("its {} needs the worker {}, which is not there", role.role, role.worker);
+    }
+    if (worker->state != model::WorkerState::ready) {
+      return fmt::format("its {} needs the worker {}: {}", role.role, role.worker, worker->reason);
+    }
+    if (worker->scheduling != model::Scheduling::open) {
+      return fmt::format("its {} needs the worker {}, which is {}", role.role, role.worker,
+                         enum_name(worker->scheduling));
+    }
+  }
+  return {};
+}
+
+void form_gang(model::Instance& instance, const backends::Backend& backend,
+               const model::Deployment& deployment, const model::ClusterView& cluster) {
+  auto& placement = *instance.placement;
   const auto roles = backend.roles(deployment, placement);
-  if (roles.size() < 2) return std::nullopt;
+  if (roles.size() < 2) return;
   model::Gang gang{.max_failures = deployment.restart.max_failures};
   for (const auto& role : roles) {
     const auto* worker = cluster.find(role.worker);
@@ -91,8 +117,13 @@ std::optional<model::Gang> make_gang(const backends::Backend& backend,
                             .after = role.after,
                             .worker = role.worker,
                             .address = worker == nullptr ? std::string() : worker->host});
+    const auto known = placement.workers();
+    if (std::ranges::find(known, role.worker) == known.end()) {
+      placement.subordinates.push_back({.worker = role.worker, .devices = {}});
+    }
   }
-  return gang;
+  instance.members.assign(gang.members.size(), {});
+  instance.gang = std::move(gang);
 }
 
 bool take_member(model::Instance& instance, const cluster::InstanceReport& report, SystemTime now) {
@@ -116,17 +147,29 @@ bool take_member(model::Instance& instance, const cluster::InstanceReport& repor
     instance.pid = report.pid;
     instance.attempt = report.attempt;
   }
+  const bool all_heard = !any_member(instance, is_unreachable);
   if (!instance.gang->halted) {
-    const bool any_ended = is_current && has_ended(report.state);
-    if (any_ended) {
+    if (is_current && has_ended(report.state)) {
       halt(instance, report, now);
-    } else if (std::none_of(instance.members.begin(), instance.members.end(),
-                            [](const auto& one) { return has_ended(one.state); })) {
+    } else if (all_heard && !any_member(instance, has_ended)) {
       sum_up(instance, now);
     }
+  } else if (all_heard && instance.state == InstanceState::unreachable) {
+    enter(instance, InstanceState::restarting, "all of its workers are back", now);
   }
   return gang_before != *instance.gang || members_before != instance.members ||
          state_before != instance.state;
+}
+
+bool lose_members(model::Instance& instance, const model::ClusterView& cluster) {
+  const auto before = instance.members;
+  for (std::size_t i = 0; i < instance.members.size(); ++i) {
+    const auto* worker = cluster.find(instance.gang->members[i].worker);
+    if (worker != nullptr && is_silent(worker->state)) {
+      instance.members[i].state = InstanceState::unreachable;
+    }
+  }
+  return instance.members != before;
 }
 
 bool begin_again(model::Instance& instance, SystemTime now) {

@@ -8,20 +8,28 @@
 #include "model/cluster_view.h"
 #include "model/instance.h"
 
-#include <optional>
+#include <string>
 
 namespace berth::server {
 
-// The gang of a new placement; nullopt where one process is all of the instance. Workers' addresses
-// come from `cluster`.
-[[nodiscard]] std::optional<model::Gang> make_gang(const backends::Backend& backend,
-                                                   const model::Deployment& deployment,
-                                                   const model::Placement& placement,
-                                                   const model::ClusterView& cluster);
+// Why the worker of another process than the main one can not take it; empty: all can.
+[[nodiscard]] std::string refuse_gang(const backends::Backend& backend,
+                                      const model::Deployment& deployment,
+                                      const model::Placement& placement,
+                                      const model::ClusterView& cluster);
+
+// Makes an instance that was just placed a gang, where its backend runs several processes; a worker
+// of theirs without claims becomes part of the placement too. Addresses come from `cluster`.
+void form_gang(model::Instance& instance, const backends::Backend& backend,
+               const model::Deployment& deployment, const model::ClusterView& cluster);
 
 // Takes over what a worker says of one member, and what follows for the instance: it is ready once
 // all members are; the end of any halts all. False: nothing of it is new.
 bool take_member(model::Instance& instance, const cluster::InstanceReport& report, SystemTime now);
+
+// Notes which members are on silent workers: until all of those have reported again, nobody knows
+// whether the instance serves. False: none more; an instance that is one process has none.
+bool lose_members(model::Instance& instance, const model::ClusterView& cluster);
 
 // Begins the next attempt of a gang that was halted, once nothing of it runs and its pause is over.
 // False: not yet, or there is nothing to begin.

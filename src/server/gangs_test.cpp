@@ -127,6 +127,40 @@ TEST_F(Gangs, FailuresCountFromZeroAfterAHealthyWhile) {
   }
 }
 
+// Workers of these states.
+model::ClusterView workers(model::WorkerState w1, model::WorkerState w2) {
+  model::ClusterView view;
+  view.add({.name = "w1", .state = w1});
+  view.add({.name = "w2", .state = w2});
+  return view;
+}
+
+TEST_F(Gangs, AreUnreachableUntilAllOfTheirMembersHaveReportedAgain) {
+  serve();
+  const auto silent = workers(model::WorkerState::ready, model::WorkerState::suspected);
+  EXPECT_TRUE(lose_members(instance_, silent));
+  EXPECT_FALSE(lose_members(instance_, silent)) << "none more";
+  instance_.state = InstanceState::unreachable;
+  say(0, InstanceState::ready, 10);
+  EXPECT_EQ(instance_.state, InstanceState::unreachable) << "nobody knows how the other one is";
+  say(1, InstanceState::ready, 11);
+  EXPECT_EQ(instance_.state, InstanceState::ready);
+}
+
+TEST_F(Gangs, AMemberThatEndsWhileAnotherIsUnreachableHaltsThemOnceItIsBack) {
+  serve();
+  lose_members(instance_, workers(model::WorkerState::ready, model::WorkerState::lost));
+  instance_.state = InstanceState::unreachable;
+  say(0, InstanceState::restarting);
+  EXPECT_TRUE(instance_.gang->halted);
+  lose_members(instance_, workers(model::WorkerState::ready, model::WorkerState::lost));
+  instance_.state = InstanceState::unreachable;
+  EXPECT_FALSE(begin_again(instance_, now_ + seconds(1)));
+  say(1, InstanceState::restarting);
+  EXPECT_EQ(instance_.state, InstanceState::restarting);
+  EXPECT_TRUE(begin_again(instance_, now_ + seconds(1)));
+}
+
 TEST_F(Gangs, AMemberThatCanNotHelpItselfGivesTheGangUpAtOnce) {
   say(1, InstanceState::failed, {}, "this worker has no backend named pair");
   EXPECT_EQ(instance_.state, InstanceState::failed);

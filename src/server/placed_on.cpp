@@ -1,6 +1,8 @@
 #include "server/placed_on.h"
 
-#include <algorithm>
+#include "server/worker_health.h"
+
+#include <utility>
 
 namespace berth::server {
 namespace {
@@ -24,16 +26,19 @@ std::vector<const model::WorkerView*> workers_of(const model::ClusterView& clust
   return workers;
 }
 
-bool lacks_worker(const model::ClusterView& cluster, const model::Instance& instance) {
-  return std::ranges::count(workers_of(cluster, instance), nullptr) > 0;
+std::optional<std::string> removed_worker(const model::ClusterView& cluster,
+                                          const model::Instance& instance) {
+  if (!instance.placement) return std::nullopt;
+  for (auto& name : instance.placement->workers()) {
+    if (cluster.find(name) == nullptr) return std::move(name);
+  }
+  return std::nullopt;
 }
 
 const model::WorkerView* silent_worker(const model::ClusterView& cluster,
                                        const model::Instance& instance) {
-  return find_worker(cluster, instance, [](const model::WorkerView& worker) {
-    return worker.state == model::WorkerState::suspected ||
-           worker.state == model::WorkerState::lost;
-  });
+  return find_worker(cluster, instance,
+                     [](const model::WorkerView& worker) { return is_silent(worker.state); });
 }
 
 const model::WorkerView* lost_worker(const model::ClusterView& cluster,

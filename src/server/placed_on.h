@@ -4,6 +4,8 @@
 #include "model/cluster_view.h"
 #include "model/instance.h"
 
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace berth::server {
@@ -12,8 +14,9 @@ namespace berth::server {
 [[nodiscard]] std::vector<const model::WorkerView*> workers_of(const model::ClusterView& cluster,
                                                                const model::Instance& instance);
 
-// Whether one of them was removed.
-[[nodiscard]] bool lacks_worker(const model::ClusterView& cluster, const model::Instance& instance);
+// The name of one that was removed; nullopt: none.
+[[nodiscard]] std::optional<std::string> removed_worker(const model::ClusterView& cluster,
+                                                        const model::Instance& instance);
 // One that is suspected or lost; null: none.
 [[nodiscard]] const model::WorkerView* silent_worker(const model::ClusterView& cluster,
                                                      const model::Instance& instance);

@@ -1,6 +1,7 @@
 #include "server/reconcile.h"
 
 #include "schedule/place.h"
+#include "server/assignments.h"
 #include "server/gangs.h"
 #include "server/placed_on.h"
 #include "server/replicas.h"
@@ -191,20 +192,24 @@ class Pass {
 
   // ---- workers that are silent, gone or emptied
 
-  // What serves gets no new requests while nobody knows how its worker is.
+  // What serves gets no new requests while nobody knows how its workers are.
   void mark_unreachable() {
     for (auto& instance : instances_) {
-      const bool runs = instance.value.placement && !instance.value.is_over();
-      if (!runs || instance.value.state == InstanceState::unreachable) continue;
-      if (lacks_worker(view_, instance.value)) {
-        lose_place(instance, "a worker of its was removed");
+      if (!instance.value.placement || instance.value.is_over()) continue;
+      if (const auto removed = removed_worker(view_, instance.value)) {
+        lose_place(instance, fmt::format("its worker {} was removed", *removed));
         continue;
       }
+      if (lose_members(instance.value, view_)) instance.changed = true;
       const auto* silent = silent_worker(view_, instance.value);
       if (silent == nullptr) continue;
       const std::string reason = fmt::format("its worker {}: {}", silent->name, silent->reason);
-      tell(store::EventLevel::warning, instance.name, "Unreachable", reason);
-      enter(instance, InstanceState::unreachable, reason);
+      if (instance.value.state != InstanceState::unreachable) {
+        tell(store::EventLevel::warning, instance.name, "Unreachable", reason);
+        enter(instance, InstanceState::unreachable, reason);
+      } else if (lost_worker(view_, instance.value) == nullptr && instance.value.reason != reason) {
+        enter(instance, InstanceState::unreachable, reason);  // more is known meanwhile
+      }
     }
   }
 
@@ -354,6 +359,8 @@ class Pass {
         .observed = seen == state_.observations.end() ? nullptr : &seen->second};
     auto placed = schedule::place(request, view_);
     if (!placed) return tl::unexpected(schedule::explain(placed.error()));
+    auto refusal = refuse_gang(*backend, model.deployment, placed->placement, view_);
+    if (!refusal.empty()) return tl::unexpected(std::move(refusal));
     return *std::move(placed);
   }
 
@@ -376,41 +383,9 @@ class Pass {
     enter(instance, InstanceState::scheduled,
           fmt::format("placed on {}", instance.value.placement->worker));
     instance.value.deadline = to_rfc3339(state_.now + kTakeUp);
-    model::Assignment assignment{.instance = instance.name,
-                                 .generation = instance.value.generation,
-                                 .member = 0,
-                                 .worker = instance.value.placement->worker,
-                                 .deployment = model.deployment,
-                                 .backend = model.backend,
-                                 .profile = model.profile,
-                                 .placement = *instance.value.placement,
-                                 .serving = *instance.value.serving,
-                                 .engine_key = instance.value.engine_key,
-                                 .drain = false,
-                                 .files = model.files,
-                                 .gang = std::nullopt};
-    instance.value.gang =
-        make_gang(*backends_.find(model.backend), model.deployment, assignment.placement, view_);
-    if (instance.value.gang) {
-      // A member without claims needs its worker all the same.
-      for (const auto& member : instance.value.gang->members) {
-        const auto workers = assignment.placement.workers();
-        if (std::ranges::find(workers, member.worker) == workers.end()) {
-          assignment.placement.subordinates.push_back({.worker = member.worker, .devices = {}});
-        }
-      }
-      instance.value.placement = assignment.placement;
-    }
-    if (!instance.value.gang) {
+    form_gang(instance.value, *backends_.find(model.backend), model.deployment, view_);
+    for (const auto& assignment : assignments_of(instance.value, model)) {
       add_assignment(assignment);
-    } else {
-      assignment.gang = instance.value.gang;
-      instance.value.members.assign(instance.value.gang->members.size(), {});
-      for (const auto& member : assignment.gang->members) {
-        assignment.member = member.member;
-        assignment.worker = member.worker;
-        add_assignment(assignment);
-      }
     }
     tell(store::EventLevel::info, instance.name, "Scheduled", instance.value.reason);
   }

@@ -49,6 +49,9 @@ TEST_F(Recovery, InstancesOfASuspectedWorkerAreUnreachableAndStay) {
   EXPECT_EQ(instance_on("w2").state, InstanceState::unreachable);
   EXPECT_NE(instance_on("w2").reason.find("not heard since noon"), std::string::npos);
   EXPECT_EQ(assignments_of("w2"), 1U);
+  world_.set_worker("w2", [](model::WorkerView& worker) { worker.reason = "the port is closed"; });
+  world_.settle();
+  EXPECT_NE(instance_on("w2").reason.find("the port is closed"), std::string::npos);
   world_.speak_again("w2");
   world_.settle();
   EXPECT_EQ(world_.count(InstanceState::ready), 2U);
@@ -110,6 +113,9 @@ TEST_F(Recovery, WhileMostWorkersAreLostNothingMovesAndTheReasonSaysSo) {
 TEST_F(Recovery, AnInstanceOfARemovedWorkerWaitsForAPlaceAnew) {
   serve(1);
   const std::string on = world_.state().instances[0].value.placement->worker;
+  world_.fall_silent(on, WorkerState::lost);
+  world_.settle();
+  EXPECT_EQ(world_.count(InstanceState::unreachable), 1U);
   model::ClusterView left;
   left.add(make_worker(on == "w1" ? "w2" : "w1"));
   world_.state().view = left;

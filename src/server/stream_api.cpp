@@ -42,13 +42,29 @@ struct LogSource {
   net::TlsPeer peer;
 };
 
-Result<LogSource> source_at(const ServerContext& context, const std::string& name) {
+Result<LogSource> source_at(const ServerContext& context, const std::string& name,
+                            const net::Query& /*query*/) {
   BERTH_TRY(const auto worker, find_worker(context, name));
   BERTH_TRY(auto endpoint, net::parse_endpoint(worker.address));
   return LogSource{.worker = std::move(endpoint), .peer = context.caller.peer_of(name)};
 }
 
-Result<LogSource> find_log_source(const ServerContext& context, const std::string& name) {
+// The worker of a process of an instance that has a place; "member" in `query` says which.
+Result<std::string> worker_of(const model::Instance& instance, const net::Query& query) {
+  const auto wish = query.get("member");
+  if (!wish || *wish == "0") return instance.placement->worker;
+  const std::size_t count = instance.gang ? instance.gang->members.size() : 1;
+  for (std::size_t i = 1; i < count; ++i) {
+    if (*wish == std::to_string(i)) return instance.gang->members[i].worker;
+  }
+  return fail(make_error(ErrorCode::invalid_parameter,
+                         "{} has {} {}; a member is counted from 0 (got {})", instance.name, count,
+                         count == 1 ? "process" : "processes", *wish)
+                  .with_field("member"));
+}
+
+Result<LogSource> find_log_source(const ServerContext& context, const std::string& name,
+                                  const net::Query& query) {
   auto instance = store::get_as<model::Instance>(context.store, model::kInstanceKind, name);
   if (!instance && instance.error().code == ErrorCode::not_found) {
     return fail(ErrorCode::not_found, "there is no instance named \"{}\"; see berth ps", name);
@@ -57,7 +73,8 @@ Result<LogSource> find_log_source(const ServerContext& context, const std::strin
   if (!instance->value.placement) {
     return fail(ErrorCode::conflict, "{} has no log yet: {}", name, instance->value.reason);
   }
-  return source_at(context, instance->value.placement->worker);
+  BERTH_TRY(const auto worker, worker_of(instance->value, query));
+  return source_at(context, worker, query);
 }
 
 net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
@@ -77,7 +94,7 @@ net::Task<> relay(net::Exchange& exchange, net::ClientResponse upstream) {
 
 // Which log of a worker is asked for, and where its address comes from.
 struct LogRoute {
-  Result<LogSource> (*find)(const ServerContext&, const std::string& name);
+  Result<LogSource> (*find)(const ServerContext&, const std::string& name, const net::Query&);
   std::string path;  // the worker's own route
   std::string of;    // for errors
 };
@@ -87,7 +104,8 @@ net::Task<> relay_log(ServerContext& context, net::Exchange& exchange, LogRoute 
   const auto admitted = co_await admit(context, RouteAccess::admin, exchange);
   if (!admitted) co_return;
   const std::string name(exchange.param("name"));
-  auto source = co_await net::offload(context.pool, [&] { return route.find(context, name); });
+  auto source = co_await net::offload(
+      context.pool, [&] { return route.find(context, name, exchange.request().query); });
   if (!source) {
     co_await exchange.respond(net::error_response(source.error()));
     co_return;
@@ -137,6 +155,7 @@ void add_stream_routes(net::Router& router, ServerContext& context) {
               .tag = "instances",
               .query = {{"tail", "only so many of the last lines", "integer"},
                         {"attempt", "of this attempt; the last one", "integer"},
+                        {"member", "of this process of a gang; 0, the main one", "integer"},
                         {"previous", "of the attempt before the last one", "boolean"},
                         {"since", "only what was written from then on: 10m, or RFC 3339"},
                         {"follow", "goes on as more is written", "boolean"}},

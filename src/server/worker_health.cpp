@@ -37,15 +37,13 @@ std::vector<WorkerHealth::Verdict> WorkerHealth::look(const std::vector<Seen>& w
                     .state = WorkerState::ready,
                     .silence = silence_of(worker.name),
                     .heard = worker.heard.has_value()};
-    const bool was_silent =
-        worker.state == WorkerState::lost || worker.state == WorkerState::suspected;
     if (verdict.silence >= policy_.lost_after) {
       verdict.state = WorkerState::lost;
     } else if (verdict.silence >= policy_.suspect_after) {
       verdict.state = worker.state == WorkerState::lost && !worker.heard ? worker.state
                                                                          : WorkerState::suspected;
     } else if (!worker.reports) {
-      verdict.state = was_silent ? worker.state : WorkerState::not_ready;
+      verdict.state = is_silent(worker.state) ? worker.state : WorkerState::not_ready;
     }
     verdict.given_up = given_up_.contains(worker.name);
     verdicts.push_back(std::move(verdict));

@@ -14,6 +14,11 @@
 
 namespace berth::server {
 
+// Whether nobody knows how a worker's instances are.
+[[nodiscard]] constexpr bool is_silent(model::WorkerState state) {
+  return state == model::WorkerState::suspected || state == model::WorkerState::lost;
+}
+
 struct HealthPolicy {
   Duration suspect_after = std::chrono::seconds(20);  // of silence
   Duration lost_after = std::chrono::seconds(60);

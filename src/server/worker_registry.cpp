@@ -5,12 +5,15 @@
 namespace berth::server {
 namespace {
 
+constexpr std::chrono::seconds kOfLate{10};  // two reports
+
 // Whether the control loop would decide alike, but for how much memory is in use.
 bool says_the_same(const cluster::WorkerReport& before, const cluster::WorkerReport& now) {
   const auto same_instance = [](const cluster::InstanceReport& a,
                                 const cluster::InstanceReport& b) {
     return a.instance == b.instance && a.generation == b.generation && a.member == b.member &&
-           a.state == b.state && a.resident.has_value() == b.resident.has_value();
+           a.state == b.state && a.attempt == b.attempt && a.ports == b.ports && a.pid == b.pid &&
+           a.resident.has_value() == b.resident.has_value();
   };
   const auto same_device = [](const model::Device& a, const model::Device& b) {
     return a.id == b.id && a.memory == b.memory && a.measured == b.measured;
@@ -111,6 +114,12 @@ std::string WorkerRegistry::trouble(const std::string& worker) const {
   const std::scoped_lock lock(mutex_);
   const auto found = contacts_.find(worker);
   return found == contacts_.end() ? std::string() : found->second.trouble;
+}
+
+bool WorkerRegistry::still_reports(const std::string& worker) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = contacts_.find(worker);
+  return found != contacts_.end() && clock_.steady_now() - found->second.heard < kOfLate;
 }
 
 std::optional<cluster::InstanceReport> WorkerRegistry::find_instance(

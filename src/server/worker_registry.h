@@ -54,6 +54,8 @@ class WorkerRegistry {
                   const std::string& trouble);
   // Why the server can not reach a worker; empty where it can, as far as it knows.
   [[nodiscard]] std::string trouble(const std::string& worker) const;
+  // Whether a worker has reported of late, be it reachable or not.
+  [[nodiscard]] bool still_reports(const std::string& worker) const;
   // What the worker said last of an instance.
   [[nodiscard]] std::optional<cluster::InstanceReport> find_instance(
       const std::string& worker, const std::string& instance, std::uint64_t generation) const;

@@ -47,6 +47,16 @@ TEST_F(WorkerRegistryTest, CanNotCompleteAReportOfAWorkerThatToldNoPacks) {
   EXPECT_EQ(registry_.heard("w"), std::nullopt);
 }
 
+TEST_F(WorkerRegistryTest, ReportsOfLateAreThoseOfTheLastSeconds) {
+  EXPECT_FALSE(registry_.still_reports("w"));
+  registry_.registered("w", packs("a"));
+  registry_.accept(report());
+  clock_.advance(std::chrono::seconds(9));
+  EXPECT_TRUE(registry_.still_reports("w"));
+  clock_.advance(std::chrono::seconds(2));
+  EXPECT_FALSE(registry_.still_reports("w"));
+}
+
 TEST_F(WorkerRegistryTest, DropsAReportThatIsOlderThanTheLast) {
   registry_.registered("w", packs("a"));
   const auto late = report();

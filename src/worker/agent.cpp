@@ -239,10 +239,12 @@ class Agent {
     }
   }
 
-  // Makes what an earlier agent left this one's: what it runs is then ended like the rest, even
-  // where no server has spoken of it yet.
+  // Makes what an earlier agent left, and is not assigned, this one's: what it runs is then ended
+  // like the rest, even where no server has spoken of it yet.
   void adopt_leftovers() {
-    for (const auto& [name, assignment] : std::exchange(leftovers_, {})) add_member(assignment);
+    for (const auto& [name, assignment] : std::exchange(leftovers_, {})) {
+      if (!members_.contains(name)) add_member(assignment);
+    }
   }
 
   static std::string name_of(const model::Assignment& assignment) {

@@ -33,6 +33,8 @@ Result<LogWish> read_wish(const net::Query& query) {
   LogWish wish;
   BERTH_TRY(wish.tail, read_number<std::size_t>(query, "tail"));
   BERTH_TRY(wish.attempt, read_number<std::uint32_t>(query, "attempt"));
+  BERTH_TRY(const auto member, read_number<std::uint32_t>(query, "member"));
+  wish.member = member.value_or(0);
   wish.follow = query.get("follow") == "true";
   wish.previous = query.get("previous") == "true";
   if (const auto since = query.get("since")) {

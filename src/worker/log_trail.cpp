@@ -83,6 +83,7 @@ LogTrail::LogTrail(LogTrail&& other) noexcept
     : path_(std::move(other.path_)),
       data_(std::move(other.data_)),
       instance_(std::move(other.instance_)),
+      member_(other.member_),
       attempt_(other.attempt_),
       stays_(other.stays_),
       first_(std::move(other.first_)),
@@ -95,7 +96,7 @@ LogTrail::~LogTrail() {
 
 Result<LogTrail> LogTrail::of_instance(const DataFolder& data, const std::string& instance,
                                        const LogWish& wish) {
-  BERTH_TRY(const auto logs, list_logs(data, instance));
+  BERTH_TRY(const auto logs, list_logs(data, instance, wish.member));
   BERTH_TRY(auto wanted, choose_log(logs, instance, wish.attempt, wish.previous));
   const bool stays = wish.attempt || wish.previous;
   off_t offset = 0;
@@ -112,6 +113,7 @@ Result<LogTrail> LogTrail::of_instance(const DataFolder& data, const std::string
   LogTrail trail(wanted.path);
   trail.data_ = data;
   trail.instance_ = instance;
+  trail.member_ = wish.member;
   trail.attempt_ = wanted.attempt;
   trail.stays_ = stays;
   trail.begin_at(offset, wish.tail);
@@ -169,7 +171,7 @@ void LogTrail::move_to(AttemptLog log) {
 
 std::optional<AttemptLog> LogTrail::next_attempt() const {
   if (!data_ || !attempt_) return std::nullopt;
-  const auto logs = list_logs(*data_, instance_);
+  const auto logs = list_logs(*data_, instance_, member_);
   if (!logs) return std::nullopt;
   const auto found = std::ranges::find_if(*logs, [&](const AttemptLog& log) {
     // Those of a later generation lie in another folder.

@@ -18,6 +18,7 @@ namespace berth::worker {
 struct LogWish {
   std::optional<std::size_t> tail;       // only so many of the last lines
   std::optional<std::uint32_t> attempt;  // of this one; else of the last one and those that follow
+  std::uint32_t member = 0;              // of a gang
   bool previous = false;                 // of the one before the last
   bool follow = false;                   // goes on as more is written
   std::optional<SystemTime> since;       // only what was written from then on, to the second
@@ -61,6 +62,7 @@ class LogTrail {
   std::filesystem::path path_;
   std::optional<DataFolder> data_;  // where an instance's attempts are followed
   std::string instance_;
+  std::uint32_t member_ = 0;
   std::optional<std::uint32_t> attempt_;  // the one that is read
   bool stays_ = false;                    // with this attempt
   std::string first_;                     // read already

@@ -240,6 +240,7 @@ net::Task<Result<void>> Member::start_engine() {
   BERTH_CO_CHECK(lease_ports());
   auto complete = co_await wait_for_gang();
   if (!complete) co_return fail(std::move(complete).error());
+  ready->gang = assignment_.gang;  // with the others' ports
   if (!assignment_.gang) ++note_.attempt;
   note_.pack = pack->pack.name;
   enter(InstanceState::starting, fmt::format("attempt {} starts", note_.attempt));

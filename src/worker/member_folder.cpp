@@ -125,12 +125,14 @@ std::vector<MemberFolder> find_member_folders(const DataFolder& data) {
   return folders;
 }
 
-Result<std::vector<AttemptLog>> list_logs(const DataFolder& data, const std::string& instance) {
+Result<std::vector<AttemptLog>> list_logs(const DataFolder& data, const std::string& instance,
+                                          std::uint32_t member) {
   const bool is_plain = !instance.empty() && instance.find('/') == std::string::npos &&
                         instance != "." && instance != "..";
   if (!is_plain) return fail(ErrorCode::not_found, "there is no instance \"{}\"", instance);
   std::vector<AttemptLog> logs;
   for (const auto& path : generations_of(data.instances() / instance)) {
+    if (path.extension() != fmt::format(".{}", member)) continue;
     logs.clear();
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(path, error)) {
@@ -139,7 +141,10 @@ Result<std::vector<AttemptLog>> list_logs(const DataFolder& data, const std::str
       }
     }
   }
-  if (logs.empty()) return fail(ErrorCode::not_found, "{} has no log yet", instance);
+  if (logs.empty()) {
+    return fail(ErrorCode::not_found, "{} has no log{} yet", instance,
+                member == 0 ? std::string() : fmt::format(" of its process {}", member));
+  }
   std::ranges::sort(logs, {}, &AttemptLog::attempt);
   return logs;
 }

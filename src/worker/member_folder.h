@@ -35,8 +35,9 @@ struct MemberNote {
   std::string control_group;                  // the folder of the attempt's; empty: it has none
 };
 BOOST_DESCRIBE_STRUCT(MemberNote, (),
-                      (instance, generation, member, pack, attempt, failures, port, other_ports, probe, liveness,
-                       readiness_deadline, stop_grace, memory_kills, control_group))
+                      (instance, generation, member, pack, attempt, failures, port, other_ports,
+                       probe, liveness, readiness_deadline, stop_grace, memory_kills,
+                       control_group))
 
 // By which a member's processes are known: "chat-x7k2", of the second member of a gang
 // "chat-x7k2.1".
@@ -75,9 +76,10 @@ struct AttemptLog {
   std::filesystem::path path;
 };
 
-// The logs that are kept of an instance, the last one at the end. Fails with not_found where there
-// is none.
-Result<std::vector<AttemptLog>> list_logs(const DataFolder& data, const std::string& instance);
+// The logs that are kept of a process of an instance, the last one at the end. Fails with not_found
+// where there is none.
+Result<std::vector<AttemptLog>> list_logs(const DataFolder& data, const std::string& instance,
+                                          std::uint32_t member = 0);
 
 // Of those, the one of `attempt`, or of the attempt before the last one, or else of the last one.
 // Fails with not_found.

@@ -56,6 +56,19 @@ TEST_F(MemberFolderTest, TheLogAskedForIsOfTheNewestGeneration) {
   EXPECT_EQ(choose_log(logs, "chat-x", 7, false).error().code, ErrorCode::not_found);
 }
 
+TEST_F(MemberFolderTest, EachMemberOfAGangHasItsLogs) {
+  const MemberFolder main(data_, "chat-x", 3, 0);
+  const MemberFolder helper(data_, "chat-x", 3, 1);
+  ASSERT_TRUE(main.create());
+  ASSERT_TRUE(helper.create());
+  write_log(main, 1);
+  write_log(helper, 1);
+  write_log(helper, 2);
+  EXPECT_EQ(list_logs(data_, "chat-x").value().size(), 1U);
+  EXPECT_EQ(list_logs(data_, "chat-x", 1).value().back().path, helper.log(2));
+  EXPECT_EQ(list_logs(data_, "chat-x", 2).error().code, ErrorCode::not_found);
+}
+
 TEST_F(MemberFolderTest, NoNameLeadsOutOfTheFolder) {
   for (const char* name : {"", ".", "..", "../chat", "a/b", "none"}) {
     EXPECT_FALSE(list_logs(data_, name)) << name;

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -86,6 +87,9 @@ def test_two_processes_serve_and_end_together(pair: Cluster, tiny_file: Path, he
     after = pair.server.wait_ready("gang")[0]
     assert (after["name"], after["attempt"]) == (ready["name"], 3)
     assert "signal 9" in after["last_exit"]["likely_cause"] or after["last_exit"]["signal"] == 9
+    assert "helper on port" in pair.server.log(after["name"], "--member", "1")
+    refused = pair.server.cli("logs", after["name"], "--member", 2, check=2)
+    assert "member" in refused.stderr and "2 processes" in refused.stderr
     pair.server.remove("gang")
     assert not processes(pair)
 
@@ -124,6 +128,22 @@ def test_a_gang_that_fails_again_and_again_is_given_up_and_nothing_of_it_runs(
     eventually("nothing of it runs", lambda: not processes(pair), 15)
     assert "main on port" in pair.server.log(failed["name"])
     pair.server.remove("gang")
+
+
+def test_a_drain_of_one_worker_ends_the_main_process_first(pair: Cluster, tiny_file: Path):
+    deploy(pair, tiny_file, "--helper-on", "box-2", words="slow")
+    pair.server.wait_ready("gang")
+    with ThreadPoolExecutor() as pool:
+        under_way = pool.submit(words_of, pair)
+        eventually("it is asked", lambda: (pair.home / "asked").exists())
+        pair.server.cli("workers", "drain", "box-2")
+        assert set(under_way.result()) == {"main", "helper"}, "the helper was there to the end"
+    eventually("nothing of it runs", lambda: not processes(pair))
+    waits = pair.server.wait_state("gang", "pending")
+    assert "its helper needs the worker box-2, which is drain" in waits["reason"]
+    pair.server.cli("workers", "uncordon", "box-2")
+    pair.server.wait_ready("gang")
+    assert words_of(pair) == processes(pair)
 
 
 def test_the_end_of_a_worker_of_a_gang_makes_it_unreachable(pair: Cluster, tiny_file: Path):

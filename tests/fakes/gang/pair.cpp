@@ -17,6 +17,7 @@ class Pair final : public Backend {
                     .engines = {"pair"},
                     .platforms = {"linux/amd64", "linux/arm64"},
                     .categories = {model::Category::llm},
+                    .cpu_offload = true,
                     .several_workers = true,
                     .only_by_name = true,
                     .parameters = {{.flag = "--helper-on",
@@ -77,6 +78,9 @@ class Pair final : public Backend {
     plan.env.push_back({.name = "PATH", .value = "/usr/bin:/bin", .owner = model::Owner::system});
     plan.ports = context.ports;
     plan.probe = {.path = "/health", .port = context.ports.front()};
+    if (own.role == "main") {
+      plan.liveness = {.path = "/metrics", .port = context.ports.front(), .load = {"requests"}};
+    }
     plan.stop_grace = std::chrono::seconds(2);
     return plan;
   }

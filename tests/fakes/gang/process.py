@@ -4,6 +4,7 @@ the helper's word into each answer. It takes --role main|helper, --port and, for
 HOST:PORT, and does what the words in $FAKE_GANG say:
 
   helper_dies     the helper exits with 4 a second after it is ready, as often as $FAKE_TIMES says
+  slow            the main one takes two seconds over an answer, and writes the file "asked" before
   needs_helper    the main one exits with 5 where the helper does not answer when it starts
 """
 
@@ -16,6 +17,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+load = [0]  # requests under way
+under_way = threading.Lock()
 WORDS = set(os.environ.get("FAKE_GANG", "").split())
 
 
@@ -35,9 +38,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def answer(self, body: dict, status: int = 200) -> None:
-        text = json.dumps(body).encode()
+        self.send(json.dumps(body).encode(), "application/json", status)
+
+    def send(self, text: bytes, content_type: str, status: int) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
@@ -45,10 +50,24 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/word":
             return self.answer({"word": f"helper {os.getpid()}"})
+        if self.path == "/metrics":
+            return self.send(f"requests {load[0]}\n".encode(), "text/plain", 200)
         return self.answer({"status": "ok"})
 
     def do_POST(self) -> None:
+        with under_way:
+            load[0] += 1
+        try:
+            self.complete()
+        finally:
+            with under_way:
+                load[0] -= 1
+
+    def complete(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
+        if "slow" in WORDS:
+            (Path(os.environ["FAKE_FOLDER"]) / "asked").touch()
+            time.sleep(2)
         try:
             word = ask_helper()
         except OSError as error:
