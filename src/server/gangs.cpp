@@ -1,5 +1,6 @@
 #include "server/gangs.h"
 
+#include "model/restarts.h"
 #include "server/worker_health.h"
 
 #include <algorithm>
@@ -9,10 +10,6 @@ namespace berth::server {
 namespace {
 
 using model::InstanceState;
-
-constexpr std::chrono::milliseconds kFirstPause{500};
-constexpr std::chrono::seconds kLongestPause{60};
-constexpr std::chrono::minutes kHealthyWhile{2};  // after it, failures count from 0 again
 
 // From the least to the most that a member can be on its way to serving.
 constexpr std::array kSteps = {InstanceState::scheduled, InstanceState::installing,
@@ -40,12 +37,6 @@ void enter(model::Instance& instance, InstanceState state, std::string reason, S
   instance.reason = std::move(reason);
 }
 
-Duration pause_after(std::uint32_t failures) {
-  Duration pause = kFirstPause;
-  for (std::uint32_t i = 1; i < failures && pause < kLongestPause; ++i) pause *= 2;
-  return std::min<Duration>(pause, kLongestPause);
-}
-
 Duration time_in_state(const model::Instance& instance, SystemTime now) {
   const auto since = parse_rfc3339(instance.state_since);
   if (!since || *since > now) return Duration::zero();
@@ -55,7 +46,7 @@ Duration time_in_state(const model::Instance& instance, SystemTime now) {
 // A member has ended: so must all others.
 void halt(model::Instance& instance, const cluster::InstanceReport& report, SystemTime now) {
   const bool was_healthy =
-      instance.state == InstanceState::ready && time_in_state(instance, now) > kHealthyWhile;
+      instance.state == InstanceState::ready && time_in_state(instance, now) > model::kHealthyWhile;
   instance.failures = was_healthy ? 1 : instance.failures + 1;
   if (report.last_exit) instance.last_exit = report.last_exit;
   instance.gang->halted = true;
@@ -179,7 +170,8 @@ bool begin_again(model::Instance& instance, SystemTime now) {
   const bool anything_runs = std::any_of(
       instance.members.begin(), instance.members.end(),
       [](const auto& member) { return member.pid.has_value() || !has_ended(member.state); });
-  if (anything_runs || time_in_state(instance, now) < pause_after(instance.failures)) return false;
+  if (anything_runs || time_in_state(instance, now) < model::restart_pause(instance.failures))
+    return false;
   instance.gang->halted = false;
   ++instance.gang->attempt;
   for (auto& member : instance.gang->members) {

@@ -1,5 +1,6 @@
 #include "worker/member.h"
 
+#include "model/restarts.h"
 #include "net/client.h"
 #include "net/thread_pool.h"
 #include "worker/engine_group.h"
@@ -18,9 +19,6 @@ namespace {
 
 using model::InstanceState;
 
-constexpr std::chrono::milliseconds kFirstBackoff{500};
-constexpr std::chrono::seconds kLongestBackoff{60};
-constexpr std::chrono::minutes kHealthyWhile{2};  // after it, failures count from 0 again
 constexpr std::chrono::milliseconds kProbePause{150};
 constexpr std::chrono::seconds kIdlePause{15};
 constexpr std::chrono::milliseconds kEndPatience{1500};  // beyond the engine's own grace
@@ -363,7 +361,7 @@ net::Task<> Member::watch_over() {
   while (!is_disturbed()) {
     co_await wake_up_->wait(watch.every());
     if (is_disturbed()) break;
-    if (note_.failures > 0 && context_.clock.steady_now() - ready_since > kHealthyWhile) {
+    if (note_.failures > 0 && context_.clock.steady_now() - ready_since > model::kHealthyWhile) {
       note_.failures = 0;
       context_.on_change();
     }
@@ -483,9 +481,7 @@ void Member::note_failure(std::string reason, bool permanent) {
 
 net::Task<> Member::pause_or_give_up() {
   if (draining_ || assignment_.gang) co_return;
-  Duration pause = kFirstBackoff;
-  for (std::uint32_t i = 1; i < note_.failures && pause < kLongestBackoff; ++i) pause *= 2;
-  pause = std::min<Duration>(pause, kLongestBackoff);
+  const Duration pause = model::restart_pause(note_.failures);
   const SteadyTime until = context_.clock.steady_now() + pause;
   while (!is_leaving() && (given_up_ || context_.clock.steady_now() < until)) {
     co_await wake_up_->wait(given_up_ ? Duration(kIdlePause) : pause);
