@@ -228,6 +228,7 @@ Result<void> ControlLoop::look_at_engines(ClusterState& state) {
           instance.value.model_generation != model.value.generation) {
         continue;
       }
+      if (instance.value.gang) continue;  // a claim is of all its processes together
       const auto latest = workers_.find(instance.value.placement->worker);
       const auto packs = workers_.packs(instance.value.placement->worker);
       if (!latest || !packs) continue;

@@ -24,10 +24,6 @@ bool has_ended(InstanceState state) {
   return state == InstanceState::restarting || state == InstanceState::failed;
 }
 
-std::string name_of(const model::GangMember& member) {
-  return fmt::format("{} on {}", member.role, member.worker);
-}
-
 void enter(model::Instance& instance, InstanceState state, std::string reason, SystemTime now) {
   if (instance.state != state) {
     instance.state_since = to_rfc3339(now);
@@ -54,7 +50,7 @@ void halt(model::Instance& instance, const cluster::InstanceReport& report, Syst
   const bool gives_up =
       report.state == InstanceState::failed || instance.failures > instance.gang->max_failures;
   enter(instance, gives_up ? InstanceState::failed : InstanceState::restarting,
-        fmt::format("{}: {}", name_of(instance.gang->members[report.member]), report.reason), now);
+        describe_member(instance.gang->members[report.member], report.reason), now);
 }
 
 bool any_member(const model::Instance& instance, bool (*condition)(InstanceState)) {
@@ -71,11 +67,14 @@ void sum_up(model::Instance& instance, SystemTime now) {
       [](const auto& a, const auto& b) { return step_of(a.state) < step_of(b.state); });
   if (least->state == InstanceState::ready) return enter(instance, least->state, "", now);
   const auto index = static_cast<std::size_t>(least - instance.members.begin());
-  enter(instance, least->state,
-        fmt::format("{}: {}", name_of(instance.gang->members[index]), least->reason), now);
+  enter(instance, least->state, describe_member(instance.gang->members[index], least->reason), now);
 }
 
 }  // namespace
+
+std::string describe_member(const model::GangMember& member, std::string_view what) {
+  return fmt::format("{} on {}: {}", member.role, member.worker, what);
+}
 
 std::string refuse_gang(const backends::Backend& backend, const model::Deployment& deployment,
                         const model::Placement& placement, const model::ClusterView& cluster) {

@@ -1,6 +1,29 @@
 #include "server/views.h"
 
+#include "server/gangs.h"
+
+#include <algorithm>
+
 namespace berth::server {
+namespace {
+
+// What its workers said last of each of its processes.
+std::vector<cluster::InstanceReport> reports_of(const model::Instance& instance,
+                                                const WorkerRegistry& workers) {
+  std::vector<cluster::InstanceReport> reports;
+  const auto add = [&](const std::string& worker, std::uint32_t member) {
+    auto found = workers.find_instance(worker, instance.name, instance.generation, member);
+    if (found) reports.push_back(*std::move(found));
+  };
+  if (instance.gang) {
+    for (const auto& member : instance.gang->members) add(member.worker, member.member);
+  } else if (instance.placement) {
+    add(instance.placement->worker, 0);
+  }
+  return reports;
+}
+
+}  // namespace
 
 json::object model_view(const model::Model& model, store::Revision revision,
                         const std::vector<model::Instance>& instances) {
@@ -43,23 +66,26 @@ json::object model_view_schema(Schemas& schemas) {
 json::object instance_view(const model::Instance& instance, const WorkerRegistry& workers) {
   json::object view = to_json(instance).get_object();
   view["worker"] = instance.placement ? json::value(instance.placement->worker) : nullptr;
-  if (!instance.placement) return view;
-  const auto report =
-      workers.find_instance(instance.placement->worker, instance.name, instance.generation);
-  if (!report) return view;
-  if (report->progress) view["progress"] = *report->progress;
-  if (report->resident) view["resident"] = report->resident->count;
+  std::optional<double> progress;
+  std::optional<Bytes> resident;
+  for (const auto& report : reports_of(instance, workers)) {
+    if (report.progress) progress = std::min(*report.progress, progress.value_or(1));
+    if (report.resident) resident = resident.value_or(Bytes{}) + *report.resident;
+  }
+  if (progress) view["progress"] = *progress;
+  if (resident) view["resident"] = resident->count;
   if (const auto reason = latest_reason(instance, workers)) view["reason"] = *reason;
   return view;
 }
 
 std::optional<std::string> latest_reason(const model::Instance& instance,
                                          const WorkerRegistry& workers) {
-  if (!instance.placement) return std::nullopt;
-  const auto report =
-      workers.find_instance(instance.placement->worker, instance.name, instance.generation);
-  if (!report || report->state != instance.state || report->reason.empty()) return std::nullopt;
-  return report->reason;
+  for (const auto& report : reports_of(instance, workers)) {
+    if (report.state != instance.state || report.reason.empty()) continue;
+    if (!instance.gang) return report.reason;
+    return describe_member(instance.gang->members.at(report.member), report.reason);
+  }
+  return std::nullopt;
 }
 
 json::object instance_view_schema(Schemas& schemas) {

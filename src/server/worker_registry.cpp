@@ -122,13 +122,17 @@ bool WorkerRegistry::still_reports(const std::string& worker) const {
   return found != contacts_.end() && clock_.steady_now() - found->second.heard < kOfLate;
 }
 
-std::optional<cluster::InstanceReport> WorkerRegistry::find_instance(
-    const std::string& worker, const std::string& instance, std::uint64_t generation) const {
+std::optional<cluster::InstanceReport> WorkerRegistry::find_instance(const std::string& worker,
+                                                                     const std::string& instance,
+                                                                     std::uint64_t generation,
+                                                                     std::uint32_t member) const {
   const std::scoped_lock lock(mutex_);
   const auto found = contacts_.find(worker);
   if (found == contacts_.end() || !found->second.report) return std::nullopt;
   for (const auto& report : found->second.report->instances) {
-    if (report.instance == instance && report.generation == generation) return report;
+    const bool is_it =
+        report.instance == instance && report.generation == generation && report.member == member;
+    if (is_it) return report;
   }
   return std::nullopt;
 }

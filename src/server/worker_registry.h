@@ -56,9 +56,10 @@ class WorkerRegistry {
   [[nodiscard]] std::string trouble(const std::string& worker) const;
   // Whether a worker has reported of late, be it reachable or not.
   [[nodiscard]] bool still_reports(const std::string& worker) const;
-  // What the worker said last of an instance.
+  // What the worker said last of a process of an instance.
   [[nodiscard]] std::optional<cluster::InstanceReport> find_instance(
-      const std::string& worker, const std::string& instance, std::uint64_t generation) const;
+      const std::string& worker, const std::string& instance, std::uint64_t generation,
+      std::uint32_t member = 0) const;
 
  private:
   // Workers of one version have the same packs: what is equal is kept once.

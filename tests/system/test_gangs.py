@@ -49,11 +49,23 @@ def deploy(pair: Cluster, model: Path, *flags: str, words: str = "", **fields: A
         "env": {"FAKE_GANG": words, "FAKE_FOLDER": str(pair.home)}} | fields)
 
 
+def environment(pid: int) -> str:
+    """Empty where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
 def processes(pair: Cluster) -> dict[str, int]:
     """The living processes, by role."""
     return {re.search("--role ([a-z]+)", argv)[1]: pid
-            for pid, argv in processes_with(str(PROCESS)).items() if str(pair.home) in
-            Path(f"/proc/{pid}/environ").read_text(errors="replace") and "shim" not in argv}
+            for pid, argv in processes_with(str(PROCESS)).items()
+            if "shim" not in argv and str(pair.home) in environment(pid)}
+
+
+def resident(pid: int) -> int:
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
 
 
 def words_of(pair: Cluster) -> dict[str, int]:
@@ -78,6 +90,8 @@ def test_two_processes_serve_and_end_together(pair: Cluster, tiny_file: Path, he
     ready = pair.server.wait_ready("gang")[0]
     first = processes(pair)
     assert words_of(pair) == first
+    eventually("its memory is that of both", lambda: pair.server.instances("gang")[0].get(
+        "resident", 0) > max(resident(pid) for pid in first.values()) * 1.5)
     assert ready["attempt"] == 1, "the main one did not wait for its helper"
     assert [one["worker"] for one in ready["gang"]["members"]] == ["box-1", helper_on]
     for role in ("helper", "main"):
