@@ -140,7 +140,7 @@ def test_a_gang_that_fails_again_and_again_is_given_up_and_nothing_of_it_runs(
     assert "helper on box-2" in failed["reason"] and failed["last_exit"]["exit_code"] == 4
     assert (pair.home / "deaths").read_text() == "3"
     eventually("nothing of it runs", lambda: not processes(pair), 15)
-    assert "main on port" in pair.server.log(failed["name"])
+    assert "helper on port" in pair.server.log(failed["name"], "--member", "1")
     pair.server.remove("gang")
 
 
