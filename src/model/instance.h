@@ -1,6 +1,7 @@
 // Model, Instance and Assignment: the documents that the controllers and workers move.
 #pragma once
 
+#include "base/clock.h"
 #include "base/describe.h"
 #include "model/compute_table.h"
 #include "model/deployment.h"
@@ -108,6 +109,9 @@ struct Instance {
   [[nodiscard]] bool is_over() const {
     return state == InstanceState::failed || state == InstanceState::stopping;
   }
+
+  // Is in `next` for `why`; a state other than the one before lasts from `now`, without a deadline.
+  void enter(InstanceState next, std::string why, SystemTime now);
 };
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (name, model, model_generation, generation, state, reason, state_since,

@@ -100,12 +100,7 @@ bool take_process(Instance& instance, const cluster::InstanceReport& report, Sys
       instance.state == report.state &&
       (report.state == InstanceState::installing || report.state == InstanceState::downloading);
   if (same || only_progress) return false;
-  if (instance.state != report.state) {
-    instance.state_since = to_rfc3339(now);
-    instance.deadline.clear();
-  }
-  instance.state = report.state;
-  instance.reason = report.reason;
+  instance.enter(report.state, report.reason, now);
   instance.host = "127.0.0.1";
   instance.port = report.port;
   instance.pid = report.pid;

@@ -17,20 +17,11 @@ constexpr std::array kSteps = {InstanceState::scheduled, InstanceState::installi
                                InstanceState::ready};
 
 std::size_t step_of(InstanceState state) {
-  return static_cast<std::size_t>(std::find(kSteps.begin(), kSteps.end(), state) - kSteps.begin());
+  return static_cast<std::size_t>(std::ranges::find(kSteps, state) - kSteps.begin());
 }
 
 bool has_ended(InstanceState state) {
   return state == InstanceState::restarting || state == InstanceState::failed;
-}
-
-void enter(model::Instance& instance, InstanceState state, std::string reason, SystemTime now) {
-  if (instance.state != state) {
-    instance.state_since = to_rfc3339(now);
-    instance.deadline.clear();
-  }
-  instance.state = state;
-  instance.reason = std::move(reason);
 }
 
 Duration time_in_state(const model::Instance& instance, SystemTime now) {
@@ -49,8 +40,8 @@ void halt(model::Instance& instance, const cluster::InstanceReport& report, Syst
   for (auto& member : instance.gang->members) member.ready = false;
   const bool gives_up =
       report.state == InstanceState::failed || instance.failures > instance.gang->max_failures;
-  enter(instance, gives_up ? InstanceState::failed : InstanceState::restarting,
-        describe_member(instance.gang->members[report.member], report.reason), now);
+  instance.enter(gives_up ? InstanceState::failed : InstanceState::restarting,
+                 describe_member(instance.gang->members[report.member], report.reason), now);
 }
 
 bool any_member(const model::Instance& instance, bool (*condition)(InstanceState)) {
@@ -62,12 +53,11 @@ bool is_unreachable(InstanceState state) { return state == InstanceState::unreac
 
 // What all members together are, while none has ended.
 void sum_up(model::Instance& instance, SystemTime now) {
-  const auto least = std::min_element(
-      instance.members.begin(), instance.members.end(),
-      [](const auto& a, const auto& b) { return step_of(a.state) < step_of(b.state); });
-  if (least->state == InstanceState::ready) return enter(instance, least->state, "", now);
+  const auto least =
+      std::ranges::min_element(instance.members, {}, [](const auto& m) { return step_of(m.state); });
+  if (least->state == InstanceState::ready) return instance.enter(least->state, "", now);
   const auto index = static_cast<std::size_t>(least - instance.members.begin());
-  enter(instance, least->state, describe_member(instance.gang->members[index], least->reason), now);
+  instance.enter(least->state, describe_member(instance.gang->members[index], least->reason), now);
 }
 
 }  // namespace
@@ -145,7 +135,7 @@ bool take_member(model::Instance& instance, const cluster::InstanceReport& repor
       sum_up(instance, now);
     }
   } else if (all_heard && instance.state == InstanceState::unreachable) {
-    enter(instance, InstanceState::restarting, "all of its workers are back", now);
+    instance.enter(InstanceState::restarting, "all of its workers are back", now);
   }
   return gang_before != *instance.gang || members_before != instance.members ||
          state_before != instance.state;
@@ -166,11 +156,11 @@ bool begin_again(model::Instance& instance, SystemTime now) {
   if (!instance.gang || !instance.gang->halted || instance.state != InstanceState::restarting) {
     return false;
   }
-  const bool anything_runs = std::any_of(
-      instance.members.begin(), instance.members.end(),
-      [](const auto& member) { return member.pid.has_value() || !has_ended(member.state); });
-  if (anything_runs || time_in_state(instance, now) < model::restart_pause(instance.failures))
-    return false;
+  const bool anything_runs = std::ranges::any_of(instance.members, [](const auto& member) {
+    return member.pid.has_value() || !has_ended(member.state);
+  });
+  if (anything_runs) return false;
+  if (time_in_state(instance, now) < model::restart_pause(instance.failures)) return false;
   instance.gang->halted = false;
   ++instance.gang->attempt;
   for (auto& member : instance.gang->members) {
@@ -178,8 +168,8 @@ bool begin_again(model::Instance& instance, SystemTime now) {
     member.ports.clear();
   }
   for (auto& member : instance.members) member = {};
-  enter(instance, InstanceState::scheduled,
-        fmt::format("attempt {} begins", instance.gang->attempt), now);
+  instance.enter(InstanceState::scheduled,
+                 fmt::format("attempt {} begins", instance.gang->attempt), now);
   return true;
 }
 

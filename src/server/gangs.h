@@ -16,7 +16,7 @@ namespace berth::server {
 // "rpc on box-2: what".
 [[nodiscard]] std::string describe_member(const model::GangMember& member, std::string_view what);
 
-// Why the worker of another process than the main one can not take it; empty: all can.
+// Why a worker that one of its processes needs can not take it; empty: all can.
 [[nodiscard]] std::string refuse_gang(const backends::Backend& backend,
                                       const model::Deployment& deployment,
                                       const model::Placement& placement,

@@ -57,12 +57,7 @@ class Pass {
 
  private:
   void enter(Working& instance, InstanceState state, std::string reason) {
-    if (instance.value.state != state) {
-      instance.value.state_since = to_rfc3339(state_.now);
-      instance.value.deadline.clear();
-    }
-    instance.value.state = state;
-    instance.value.reason = std::move(reason);
+    instance.value.enter(state, std::move(reason), state_.now);
     instance.changed = true;
   }
 

@@ -61,12 +61,6 @@ Result<void> write_files(const model::LaunchPlan& plan) {
   return {};
 }
 
-std::vector<std::uint16_t> ports_of(const MemberNote& note) {
-  std::vector<std::uint16_t> ports{note.port};
-  ports.insert(ports.end(), note.other_ports.begin(), note.other_ports.end());
-  return ports;
-}
-
 Result<model::LaunchPlan> make_plan(const MemberContext& context,
                                     const model::Assignment& assignment, const MemberFolder& folder,
                                     const MemberNote& note, const model::PackStatus& pack,
@@ -89,7 +83,7 @@ Result<model::LaunchPlan> make_plan(const MemberContext& context,
                              .member = assignment.member,
                              .folder = folder.path().string(),
                              .engine_key = assignment.engine_key,
-                             .ports = ports_of(note),
+                             .ports = note.ports(),
                              .gang = assignment.gang ? &*assignment.gang : nullptr,
                              .system_env = context.system_env,
                              .allowed_env = context.allowed_env}));
@@ -237,8 +231,8 @@ void end_unknown(const MemberContext& context, const model::Assignment& assignme
 void sweep_strangers(const DataFolder& data, const std::string& cluster_tag) {
   std::set<std::string> noted;
   for (const auto& folder : find_member_folders(data)) {
-    if (const auto note = folder.read_note())
-      noted.insert(process_tag(note->instance, note->member));
+    const auto note = folder.read_note();
+    if (note) noted.insert(process_tag(note->instance, note->member));
   }
   noted.emplace(kProxyInstance);
   const auto swept = process::sweep(cluster_tag, [&](const process::TaggedProcess& shim) {

@@ -207,10 +207,9 @@ net::Task<> Member::adopt() {
     if (assignment_.gang) note_failure("its engine ended while its worker was away", false);
     co_return;
   }
-  std::vector<std::uint16_t> ports = note_.other_ports;
-  ports.insert(ports.begin(), note_.port);
-  if (!ports_.hold(ports)) {
-    spdlog::warn("{}: a port of {} is leased twice", note_.instance, fmt::join(ports, ", "));
+  if (!ports_.hold(note_.ports())) {
+    spdlog::warn("{}: a port of {} is leased twice", note_.instance,
+                 fmt::join(note_.ports(), ", "));
   }
   own(std::move(found->shim), found->state.engine_pid);
   held_ = HeldMemory(claims_of(assignment_), {});

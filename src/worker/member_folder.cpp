@@ -66,6 +66,12 @@ std::string one_line(const std::string& text) {
 
 }  // namespace
 
+std::vector<std::uint16_t> MemberNote::ports() const {
+  std::vector<std::uint16_t> all{port};
+  all.insert(all.end(), other_ports.begin(), other_ports.end());
+  return all;
+}
+
 std::string process_tag(const std::string& instance, std::uint32_t member) {
   return member == 0 ? instance : fmt::format("{}.{}", instance, member);
 }

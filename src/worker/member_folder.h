@@ -33,6 +33,9 @@ struct MemberNote {
   std::chrono::milliseconds stop_grace{std::chrono::seconds(10)};
   std::optional<std::uint64_t> memory_kills;  // by the kernel, when the attempt began
   std::string control_group;                  // the folder of the attempt's; empty: it has none
+
+  // Its leased ports, in the order in which its backend knows them.
+  [[nodiscard]] std::vector<std::uint16_t> ports() const;
 };
 BOOST_DESCRIBE_STRUCT(MemberNote, (),
                       (instance, generation, member, pack, attempt, failures, port, other_ports,
