@@ -53,8 +53,8 @@ bool is_unreachable(InstanceState state) { return state == InstanceState::unreac
 
 // What all members together are, while none has ended.
 void sum_up(model::Instance& instance, SystemTime now) {
-  const auto least =
-      std::ranges::min_element(instance.members, {}, [](const auto& m) { return step_of(m.state); });
+  const auto least = std::ranges::min_element(instance.members, {},
+                                              [](const auto& m) { return step_of(m.state); });
   if (least->state == InstanceState::ready) return instance.enter(least->state, "", now);
   const auto index = static_cast<std::size_t>(least - instance.members.begin());
   instance.enter(least->state, describe_member(instance.gang->members[index], least->reason), now);
@@ -168,8 +168,8 @@ bool begin_again(model::Instance& instance, SystemTime now) {
     member.ports.clear();
   }
   for (auto& member : instance.members) member = {};
-  instance.enter(InstanceState::scheduled,
-                 fmt::format("attempt {} begins", instance.gang->attempt), now);
+  instance.enter(InstanceState::scheduled, fmt::format("attempt {} begins", instance.gang->attempt),
+                 now);
   return true;
 }
 

@@ -109,6 +109,14 @@ struct Proxy::State {
     return fail(ErrorCode::unauthenticated, "only the cluster's server may ask a worker");
   }
 
+  // The certificate of another member than the server, whom the agent asks about it.
+  [[nodiscard]] static Result<void> check_peer(const net::Request& request, const Routes& now) {
+    const bool is_peer = request.certificate != nullptr && !request.certificate->name.empty() &&
+                         request.certificate->name != now.credentials.server_name;
+    if (is_peer) return {};
+    return fail(ErrorCode::unauthenticated, "only the cluster's workers may ask for this");
+  }
+
   net::Task<Result<net::ClientResponse>> send(net::Exchange& exchange, Target target,
                                               std::string path, std::string_view body) const {
     net::ClientRequest request;
@@ -119,6 +127,10 @@ struct Proxy::State {
     request.headers.erase("expect");  // the body is here
     request.headers.erase("host");    // the client sets the engine's
     request.headers.set("authorization", "Bearer " + target.key);
+    if (const auto& peer = exchange.request().certificate) {
+      request.headers.set(cluster::kPeerNameHeader, peer->name);
+      request.headers.set(cluster::kPeerSerialHeader, peer->serial);
+    }
     request.body_view = body;
     request.abort = std::make_shared<net::Abort>();
     exchange.on_client_gone([abort = request.abort] { abort->abort(); });
@@ -128,8 +140,17 @@ struct Proxy::State {
     co_return answer;
   }
 
-  net::Task<Result<void>> pass_to_agent(net::Exchange& exchange) {
+  net::Task<Result<void>> pass_peer(net::Exchange& exchange) {
+    BERTH_CO_CHECK(check_peer(exchange.request(), *routes()));
+    co_return co_await pass_to_agent(exchange);
+  }
+
+  net::Task<Result<void>> pass_question(net::Exchange& exchange) {
     BERTH_CO_CHECK(check_sender(exchange.request()));
+    co_return co_await pass_to_agent(exchange);
+  }
+
+  net::Task<Result<void>> pass_to_agent(net::Exchange& exchange) {
     auto read = co_await exchange.read_body(kBodyLimit);
     BERTH_CO_TRY(const std::string body, std::move(read));
     Target agent = routes()->agent;
@@ -193,9 +214,12 @@ void Proxy::add_routes(net::Router& router) {
       return state_->handle(exchange, state_->pass(exchange));
     });
     router.add(method, "/worker/{path...}", [this](net::Exchange& exchange) {
-      return state_->handle(exchange, state_->pass_to_agent(exchange));
+      return state_->handle(exchange, state_->pass_question(exchange));
     });
   }
+  router.add("GET", "/peer/{path...}", [this](net::Exchange& exchange) {
+    return state_->handle(exchange, state_->pass_peer(exchange));
+  });
 }
 
 Result<void> run_proxy(const std::filesystem::path& file) {
