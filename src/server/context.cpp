@@ -3,6 +3,9 @@
 #include "base/log.h"
 #include "store/typed.h"
 
+#include <atomic>
+#include <memory>
+
 namespace berth::server {
 namespace {
 
@@ -37,10 +40,18 @@ net::Task<> answer(ServerContext& context, RouteAccess access, net::ThreadPool& 
                      .params = exchange.params(),
                      .body = std::move(*parsed),
                      .member = *std::move(admitted)};
-  auto work = [&context, &handler, request = std::move(request)] {
+  // Of many that come at once, some have given up by the time that their turn comes. To work for
+  // them would make the others give up as well.
+  const auto is_gone = std::make_shared<std::atomic<bool>>(false);
+  exchange.on_client_gone([is_gone] { *is_gone = true; });
+  auto work = [&context, &handler, request = std::move(request),
+               is_gone]() -> Result<net::Response> {
+    if (*is_gone) return fail(ErrorCode::cancelled, "the client has left");
     return handler(context, request);
   };
   auto response = co_await net::offload(pool, std::move(work));
+  exchange.on_client_gone({});
+  if (exchange.gone()) co_return;
   if (!response) {
     const Error& error = response.error();
     if (http_status(error.code) >= 500) {
