@@ -396,6 +396,9 @@ class Pass {
   void run_gangs() {
     for (auto& instance : instances_) {
       if (!instance.value.gang || instance.value.state == InstanceState::stopping) continue;
+      if (const auto left = pause_left(instance.value, state_.now); left > Duration::zero()) {
+        decision_.look_again = std::min(*left, decision_.look_again.value_or(*left));
+      }
       if (begin_again(instance.value, state_.now)) instance.changed = true;
       for (const auto& stored : state_.assignments) {
         const auto& known = stored.value;
