@@ -26,6 +26,7 @@ struct DeployFlags {
   std::vector<std::string> worker_selector;
   std::vector<std::string> devices;
   std::optional<std::string> cpu_offload;
+  bool cpu_when_full = false;
   std::optional<std::string> distributed;
   std::optional<std::string> placement;
   std::optional<std::string> update;
@@ -75,6 +76,7 @@ Result<model::Deployment> read_deployment(const DeployFlags& flags, const std::s
   put(document, "backend", flags.backend);
   put(document, "backend_version", flags.backend_version);
   put(document, "cpu_offload", flags.cpu_offload);
+  if (flags.cpu_when_full) document["cpu_when_full"] = true;
   put(document, "distributed", flags.distributed);
   put(document, "placement", flags.placement);
   put(document, "update", flags.update);
@@ -157,6 +159,8 @@ void add_flags(CLI::App& deploy, DeployFlags& flags) {
   add_list("--worker-selector", flags.worker_selector, "LABEL=VALUE that a worker must have");
   add_list("--device", flags.devices, "WORKER:DEVICE to use, such as box1:cuda:0");
   deploy.add_option("--cpu-offload", flags.cpu_offload, "Layers on the CPU: never, allow, only");
+  deploy.add_flag("--cpu-when-full", flags.cpu_when_full,
+                  "Run on the CPU where the devices are full, instead of waiting for them");
   deploy.add_option("--distributed", flags.distributed, "Over several workers: never, allow");
   deploy.add_option("--placement", flags.placement, "spread (default) or binpack");
   deploy.add_option("--update", flags.update, "automatic (default), new_first or replace");

@@ -199,7 +199,9 @@ bool filter(const PlacementRequest& request, const model::WorkerView& worker, Op
                   worker.reason.empty() ? std::string(enum_name(worker.state)) : worker.reason);
   }
   if (worker.scheduling != model::Scheduling::open) return reject(RejectionCode::cordoned);
-  for (const auto& [label, value] : request.deployment.worker_selector) {
+  const auto& wished = request.deployment.worker_selector;
+  for (const auto& [label, value] :
+       wished.empty() ? request.backend.descriptor().worker_selector : wished) {
     const auto found = worker.labels.find(label);
     if (found == worker.labels.end() || found->second != value) {
       return reject(RejectionCode::label_mismatch, fmt::format("{}={}", label, value));

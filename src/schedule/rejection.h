@@ -24,6 +24,8 @@ enum class RejectionCode {
   unknown_device,       // a wanted device is not there
   device_unusable,      // no pack can use the wanted device
   offload_not_allowed,  // the CPU would have to compute, and may not
+  rank_memory,          // `needed` of each device against `available`, what the engine may take
+  device_taken,         // `needed` is what the engine takes of any device, against `available`
   device_memory,        // `needed` on one device or several against `available`
   no_layer_fits,        // not even one layer on any device
   host_memory,          // `needed` of the machine's memory against `available`
@@ -33,8 +35,8 @@ enum class RejectionCode {
 };
 BOOST_DESCRIBE_ENUM(RejectionCode, no_workers, invalid_request, not_wanted, worker_not_ready,
                     cordoned, label_mismatch, platform, no_pack, pack_lacks, unknown_device,
-                    device_unusable, offload_not_allowed, device_memory, no_layer_fits, host_memory,
-                    no_layout, cpu_when_full, no_estimate)
+                    device_unusable, offload_not_allowed, rank_memory, device_taken, device_memory,
+                    no_layer_fits, host_memory, no_layout, cpu_when_full, no_estimate)
 
 struct Rejection {
   RejectionCode code = RejectionCode::invalid_request;
@@ -43,10 +45,12 @@ struct Rejection {
   Bytes needed;
   Bytes available;
   std::optional<std::uint32_t> fitting_context;  // tokens per request that would fit
+  std::string context_flag;                      // that asks for them
   std::string detail;
 };
 BOOST_DESCRIBE_STRUCT(Rejection, (),
-                      (code, worker, device, needed, available, fitting_context, detail))
+                      (code, worker, device, needed, available, fitting_context, context_flag,
+                       detail))
 
 using Rejections = std::vector<Rejection>;
 

@@ -1,0 +1,64 @@
+// RankRules: what holds for the ranks of one request, wherever they are. Internal to schedule.
+#pragma once
+
+#include "schedule/claims.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace berth::schedule {
+
+// One device of one worker.
+struct Rank {
+  const Option* option = nullptr;
+  const model::DeviceView* view = nullptr;
+};
+using Ranks = std::vector<Rank>;
+
+// What ranks take, and what of that is not there.
+struct Fitted {
+  model::Claim claim;  // devices in the order of the ranks, then the host's part on each worker
+  Rejections missing;
+};
+
+// References to what outlives it.
+class RankRules {
+ public:
+  RankRules(const PlacementRequest& request, const model::Serving& serving);
+
+  [[nodiscard]] const backends::BackendDescriptor& traits() const { return traits_; }
+  // How many ranks the user's flags ask for.
+  [[nodiscard]] std::optional<std::uint32_t> wish() const { return wish_; }
+  [[nodiscard]] bool may_be(std::size_t count) const;
+  // Whether the user chose the devices, and on how many workers.
+  [[nodiscard]] bool by_hand() const { return !request_.deployment.devices.empty(); }
+  [[nodiscard]] std::size_t named_workers() const;
+
+  // That a device has less free than an instance takes whatever it needs.
+  [[nodiscard]] std::optional<Rejection> taken(const Rank& rank) const;
+  // Fails where the model can not be shared so.
+  [[nodiscard]] tl::expected<Fitted, Rejection> fit(const Ranks& ranks,
+                                                    const PackOption& pack) const;
+
+ private:
+  [[nodiscard]] Bytes usable(const Rank& rank) const;
+  [[nodiscard]] bool is_given() const;
+  void take_device(const Rank& rank, const std::string& on, model::DeviceClaim& own,
+                   Rejections& missing) const;
+
+  const PlacementRequest& request_;
+  const model::Serving& serving_;
+  const backends::BackendDescriptor& traits_;
+  bool fills_;
+  std::optional<std::uint32_t> wish_;
+};
+
+// The devices that may work together: of one kind, the first one in front. A MIG instance stays
+// alone.
+[[nodiscard]] Ranks partners(const Option& option, const PackOption& pack);
+
+// "on box1: needs …", for devices that are taken although that is missing.
+[[nodiscard]] std::vector<std::string> texts_of(const Rejections& missing);
+
+}  // namespace berth::schedule
