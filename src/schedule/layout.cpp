@@ -173,12 +173,13 @@ class StageRun {
     if (policy_ == model::PlacementPolicy::binpack) std::reverse(order.begin(), order.end());
     std::optional<Shortage> nearest;
     Devices nearest_device;
+    auto claim = claims_.claim({{order.front()->device.id, layers}});
+    if (!claim) {
+      if (say) no_estimate(claim.error());
+      return std::nullopt;
+    }
     for (const auto* view : order) {
-      auto claim = claims_.claim({{view->device.id, layers}});
-      if (!claim) {
-        if (say) no_estimate(claim.error());
-        return std::nullopt;
-      }
+      claim->devices.front().device = view->device.id;
       const auto short_of = claims_.shortage(*claim, {view}, with_host_);
       if (!short_of) return *std::move(claim);
       if (!nearest || short_of->available > nearest->available) {

@@ -81,7 +81,11 @@ std::size_t RankRules::named_workers() const {
 }
 
 Bytes RankRules::usable(const Rank& rank) const {
-  return request_.backend.usable(request_.parameters, rank.view->device.memory);
+  const Bytes memory = rank.view->device.memory;
+  if (usable_.first != memory) {
+    usable_ = {memory, request_.backend.usable(request_.parameters, memory)};
+  }
+  return usable_.second;
 }
 
 bool RankRules::is_given() const {
@@ -127,13 +131,25 @@ void RankRules::take_device(const Rank& rank, const std::string& on, model::Devi
   }
 }
 
-Ranks partners(const Option& option, const PackOption& pack) {
-  Ranks ranks;
+Bytes RankRules::room(const Rank& rank) const {
+  return is_given() ? rank.view->free() : std::min(rank.view->free(), usable(rank));
+}
+
+Ranks partners(const RankRules& rules, const Option& option, const PackOption& pack) {
+  std::vector<std::pair<Bytes, Rank>> sorted;  // by their room
   for (const auto* view : pack.devices) {
-    const bool may = view->device.part_of.empty() &&
-                     (ranks.empty() || view->device.kind == ranks.front().view->device.kind);
-    if (may) ranks.push_back({&option, view});
+    const bool may =
+        view->device.part_of.empty() &&
+        (sorted.empty() || view->device.kind == sorted.front().second.view->device.kind);
+    const Rank rank{&option, view};
+    if (may) sorted.emplace_back(rules.room(rank), rank);
   }
+  std::ranges::sort(sorted, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first
+                              : a.second.view->device.id < b.second.view->device.id;
+  });
+  Ranks ranks;
+  for (const auto& [room, rank] : sorted) ranks.push_back(rank);
   return ranks;
 }
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace berth::schedule {
@@ -22,7 +23,7 @@ struct Fitted {
   Rejections missing;
 };
 
-// References to what outlives it.
+// References to what outlives it. Used by one thread at a time.
 class RankRules {
  public:
   RankRules(const PlacementRequest& request, const model::Serving& serving);
@@ -35,6 +36,8 @@ class RankRules {
   [[nodiscard]] bool by_hand() const { return !request_.deployment.devices.empty(); }
   [[nodiscard]] std::size_t named_workers() const;
 
+  // What a rank may take at most: of what is free, the part that is the engine's.
+  [[nodiscard]] Bytes room(const Rank& rank) const;
   // That a device has less free than an instance takes whatever it needs.
   [[nodiscard]] std::optional<Rejection> taken(const Rank& rank) const;
   // Fails where the model can not be shared so.
@@ -51,12 +54,14 @@ class RankRules {
   const model::Serving& serving_;
   const backends::BackendDescriptor& traits_;
   bool fills_;
+  mutable std::pair<Bytes, Bytes> usable_;  // of the memory asked for last: devices are alike
   std::optional<std::uint32_t> wish_;
 };
 
-// The devices that may work together: of one kind, the first one in front. A MIG instance stays
+// The devices that may work together, those of the kind that has the emptiest, the one with the
+// most room in front: if so many can share a model, then the first ones. A MIG instance stays
 // alone.
-[[nodiscard]] Ranks partners(const Option& option, const PackOption& pack);
+[[nodiscard]] Ranks partners(const RankRules& rules, const Option& option, const PackOption& pack);
 
 // "on box1: needs …", for devices that are taken although that is missing.
 [[nodiscard]] std::vector<std::string> texts_of(const Rejections& missing);

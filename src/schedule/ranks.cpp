@@ -38,7 +38,7 @@ class OneWorker {
 
   std::optional<Layout> several_devices() {
     if (is_elsewhere()) return std::nullopt;
-    const Ranks all = partners(option_, pack_);
+    const Ranks all = partners(rules_, option_, pack_);
     if (rules_.by_hand()) return all.size() > 1 ? take_named(all) : std::nullopt;
     if (rules_.wish() && *rules_.wish() > all.size()) {
       reject_layout(fmt::format("{} devices are asked for, and it has {} that can work together",

@@ -18,12 +18,6 @@ struct Part {
   Ranks ranks;
 };
 
-Bytes free_of(const Part& part) {
-  Bytes sum;
-  for (const auto& rank : part.ranks) sum += rank.view->free();
-  return sum;
-}
-
 class SeveralWorkers {
  public:
   SeveralWorkers(const RankRules& rules, const PlacementRequest& request,
@@ -58,16 +52,19 @@ class SeveralWorkers {
     std::optional<Span> best;
     std::size_t fewest = 0;
     for (auto& [kind, parts] : kinds) {
-      std::ranges::sort(parts, [](const Part& a, const Part& b) {
-        return std::tuple(free_of(b), a.option->worker->name) <
-               std::tuple(free_of(a), b.option->worker->name);
+      std::ranges::sort(parts, [this](const Part& a, const Part& b) {
+        return std::tuple(weakest(b), a.option->worker->name) <
+               std::tuple(weakest(a), b.option->worker->name);
       });
       const std::size_t each = std::get<1>(kind);
       for (std::size_t count = 2; count <= parts.size(); ++count) {
         if (best && count * each >= fewest) break;
         if (!rules_.may_be(count * each)) continue;
         auto found = over({parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(count)}, {});
-        if (!found) continue;
+        if (!found) {
+          drop_small_host(parts, count);
+          continue;
+        }
         best = std::move(found);
         fewest = count * each;
         break;
@@ -91,7 +88,7 @@ class SeveralWorkers {
     if (option.worker->spanned_by.contains(std::string(traits.name))) {
       return reject(option, "already has a part of an instance over several workers");
     }
-    Part part{.option = &option, .pack = &*pack, .ranks = partners(option, *pack)};
+    Part part{.option = &option, .pack = &*pack, .ranks = partners(rules_, option, *pack)};
     const auto mute = std::ranges::find_if(
         part.ranks, [](const Rank& rank) { return rank.view->device.network_address.empty(); });
     if (traits.needs_addresses && mute != part.ranks.end()) {
@@ -99,6 +96,18 @@ class SeveralWorkers {
                     fmt::format("{} has no network address of its own", mute->view->device.id));
     }
     if (!part.ranks.empty()) parts_.push_back(std::move(part));
+  }
+
+  // Of a worker whose every device has as much, the same can be said as of this one's weakest.
+  [[nodiscard]] Bytes weakest(const Part& part) const { return rules_.room(part.ranks.back()); }
+
+  // Where only the main memory of a worker was too small, the others are tried without it.
+  void drop_small_host(std::vector<Part>& parts, std::size_t& count) const {
+    const Rejection& last = rejections_.back();
+    if (last.code != RejectionCode::host_memory) return;
+    std::erase_if(parts,
+                  [&](const Part& part) { return part.option->worker->name == last.worker; });
+    --count;
   }
 
   bool has_room(const Part& part) {
