@@ -206,6 +206,9 @@ bool filter(const PlacementRequest& request, const model::WorkerView& worker, Op
                   worker.reason.empty() ? std::string(enum_name(worker.state)) : worker.reason);
   }
   if (worker.scheduling != model::Scheduling::open) return reject(RejectionCode::cordoned);
+  if (std::ranges::find(request.avoid, worker.name) != request.avoid.end()) {
+    return reject(RejectionCode::failed_there);
+  }
   const auto& wished = request.deployment.worker_selector;
   for (const auto& [label, value] :
        wished.empty() ? request.backend.descriptor().worker_selector : wished) {

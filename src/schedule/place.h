@@ -10,6 +10,7 @@
 #include "model/profile.h"
 #include "schedule/rejection.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct PlacementRequest {
   // What an engine has measured of its buffers; it holds for packs of that build.
   const model::ComputeTable* compute = nullptr;
   const model::Observation* observed = nullptr;  // what earlier instances took
+  std::span<const std::string> avoid = {};       // workers on which it failed too often
 };
 
 // How the model is laid out; the first stage that any worker can do wins.

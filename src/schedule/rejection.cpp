@@ -32,6 +32,8 @@ std::string explain(const Rejection& rejection) {
       return "other workers were asked for";
     case RejectionCode::worker_not_ready:
       return "not ready: " + or_else(r.detail, "no reason given");
+    case RejectionCode::failed_there:
+      return "it failed there too often";
     case RejectionCode::cordoned:
       return "cordoned";
     case RejectionCode::label_mismatch:

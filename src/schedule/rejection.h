@@ -16,6 +16,7 @@ enum class RejectionCode {
   invalid_request,      // the deployment itself can not be met anywhere; `detail` says why
   not_wanted,           // other workers or devices were named
   worker_not_ready,     // `detail` is the worker's reason
+  failed_there,         // it was started there too often in vain
   cordoned,             // an operator wants nothing new there
   label_mismatch,       // `detail` is the label
   platform,             // the backend does not run on "os/arch"
@@ -34,9 +35,10 @@ enum class RejectionCode {
   no_estimate,          // how much memory it takes is not known
 };
 BOOST_DESCRIBE_ENUM(RejectionCode, no_workers, invalid_request, not_wanted, worker_not_ready,
-                    cordoned, label_mismatch, platform, no_pack, pack_lacks, unknown_device,
-                    device_unusable, offload_not_allowed, rank_memory, device_taken, device_memory,
-                    no_layer_fits, host_memory, no_layout, cpu_when_full, no_estimate)
+                    failed_there, cordoned, label_mismatch, platform, no_pack, pack_lacks,
+                    unknown_device, device_unusable, offload_not_allowed, rank_memory, device_taken,
+                    device_memory, no_layer_fits, host_memory, no_layout, cpu_when_full,
+                    no_estimate)
 
 struct Rejection {
   RejectionCode code = RejectionCode::invalid_request;

@@ -41,7 +41,8 @@ net::Task<Result<std::shared_ptr<const Files>>> admit(SharedFiles& service, net:
     wish.name = request.headers.get(cluster::kPeerNameHeader).value_or("");
     wish.serial = request.headers.get(cluster::kPeerSerialHeader).value_or("");
   }
-  const std::string who = fmt::format("{} {} {}", wish.files, wish.serial, wish.name);
+  const std::string who =
+      is_peer ? fmt::format("{} {} {}", wish.files, wish.serial, wish.name) : wish.files;
   const SteadyTime now = real_clock().steady_now();
   if (const auto known = service.grants.find(who);
       known != service.grants.end() && now < known->second.until) {
