@@ -7,6 +7,7 @@
 #include "sources/download/content_hash.h"
 
 #include <filesystem>
+#include <future>
 #include <optional>
 #include <span>
 
@@ -35,7 +36,6 @@ class SharedFilesTest : public ::testing::Test {
     };
     options_.remove = [](const auto&) -> Result<Bytes> { return Bytes{}; };
     options_.notes = folder_ / "notes";
-    options_.on_change = [this] { looks_.fetch_add(1); };
     model_files_.emplace(options_);
     service_.emplace(std::string(kKey), *model_files_, places_,
                      [this](cluster::PeerWish wish) { return check(std::move(wish)); });
@@ -65,11 +65,9 @@ class SharedFilesTest : public ::testing::Test {
   }
   // Makes the model wanted here, and waits until it is known to be there.
   void want() {
-    ticket_ = model_files_->want(files_, [] {});
-    for (int i = 0; i < 1'000 && !ticket_->outcome(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    ASSERT_TRUE(ticket_->outcome());
+    std::promise<void> ended;
+    ticket_ = model_files_->want(files_, [&] { ended.set_value(); });
+    ASSERT_EQ(ended.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
   }
 
   net::Task<Result<void>> check(cluster::PeerWish wish) {
@@ -102,7 +100,6 @@ class SharedFilesTest : public ::testing::Test {
                                 .revision = "",
                                 .commit = std::string(kCommit),
                                 .files = {}};
-  std::atomic<int> looks_ = 0;
   ModelFilesOptions options_;
   std::optional<ModelFiles> model_files_;
   std::shared_ptr<ModelFiles::Ticket> ticket_;
