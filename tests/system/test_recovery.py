@@ -1,7 +1,6 @@
 """Engines that die, workers that die, servers that start again."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -110,19 +109,18 @@ def test_a_server_that_ends_while_its_worker_is_dead_ends_the_engines(own_berth:
 def test_an_engine_that_one_worker_can_not_start_is_started_on_another(
         tmp_path: Path, tiny_file: Path):
     with cluster(tmp_path, "--no-worker") as made:
-        for name, program in (("box-1", ["/bin/false"]), ("box-2", [sys.executable, str(FAKE)])):
+        def join(name: str, *program: str) -> None:
             machine = made.machine(name)
-            folder = machine.data / "engines.d"
-            folder.mkdir()
-            (folder / "fake.toml").write_text(
-                'name = "fake"\nengine = "fake"\nbackend = "llama-box"\nkind = "path"\n'
-                'summary = "for the tests"\nruntimes = ["cpu"]\n'
-                f"program = {json.dumps(program)}\n")
+            machine.berth.add_pack("fake", list(program))
             machine.start("--server", made.url, "--token", made.token())
             made.wait_worker(name)
+
+        join("box-1", "/bin/false")
         made.server.api("POST", "/api/v1/models", 201, json={
             "name": "chat", "source": str(tiny_file), "backend_version": "fake",
             "restart": {"max_failures": 1}})
+        made.server.wait_state("chat", "failed")
+        join("box-2", sys.executable, str(FAKE))
         [there] = made.server.wait_ready("chat")
         assert there["worker"] == "box-2" and there["generation"] == 2
         assert there["given_up_on"] == ["box-1"]
