@@ -57,6 +57,19 @@ std::string path_like(const std::string& source) {
 
 }  // namespace
 
+bool is_written_as_path(std::string_view text) {
+  return text.starts_with('/') || text.starts_with("./") || text.starts_with("../") ||
+         text.starts_with("file:") || text.ends_with(".gguf") || sources::is_glob(text);
+}
+
+Result<std::optional<ModelView>> find_model(const ApiClient& client, const std::string& name) {
+  auto answer = client.get(model_target(name));
+  if (!answer && answer.error().code == ErrorCode::not_found) return std::optional<ModelView>();
+  if (!answer) return fail(std::move(answer).error());
+  BERTH_TRY(auto view, read_answer<ModelView>(*answer));
+  return std::optional<ModelView>(std::move(view));
+}
+
 Result<std::string> absolute_source(const std::string& text, bool same_machine) {
   std::error_code error;
   const auto here = std::filesystem::current_path(error);

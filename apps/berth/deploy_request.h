@@ -2,10 +2,12 @@
 #pragma once
 
 #include "api_client.h"
+#include "api_views.h"
 #include "model/deployment.h"
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace berth::app {
 
@@ -13,6 +15,12 @@ namespace berth::app {
 // the server is on this machine. Fails with invalid_parameter, and with not_found where the server
 // is on this machine and nothing is there.
 Result<std::string> absolute_source(const std::string& text, bool same_machine);
+
+// Whether the user wrote a model as a path or glob, which no model's name is like.
+bool is_written_as_path(std::string_view text);
+
+// The deployed model of that name, if there is one.
+Result<std::optional<ModelView>> find_model(const ApiClient& client, const std::string& name);
 
 // The path that `glob` matches where the server's workers are. Fails with what they say.
 Result<std::string> ask_what_matches(const ApiClient& client, const std::string& glob);

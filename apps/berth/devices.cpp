@@ -2,18 +2,14 @@
 #include "api_client.h"
 #include "api_views.h"
 #include "command.h"
+#include "device_bar.h"
 #include "model/worker.h"
 #include "terminal.h"
-
-#include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
 namespace berth::app {
 namespace {
-
-constexpr std::size_t kBarWidth = 48;
 
 struct ClaimView {
   std::string instance;
@@ -31,27 +27,6 @@ struct FiguresView {
   std::vector<ClaimView> claims;
 };
 BOOST_DESCRIBE_STRUCT(FiguresView, (), (worker, claimed, others, free, claims))
-
-struct Part {
-  Bytes size;
-  char mark;
-  Style style;
-};
-
-// As many marks as the part is of the whole, at least one where it is something.
-std::string bar(const std::vector<Part>& parts, Bytes whole, bool colour) {
-  std::string text;
-  std::size_t left = kBarWidth;
-  for (const auto& part : parts) {
-    const double share =
-        static_cast<double>(part.size.count) / static_cast<double>(whole.count) * kBarWidth;
-    auto count = std::min(static_cast<std::size_t>(std::lround(share)), left);
-    if (count == 0 && part.size.count != 0 && left != 0) count = 1;
-    left -= count;
-    text += styled(std::string(count, part.mark), part.style, colour);
-  }
-  return text + std::string(left, ' ');
-}
 
 std::string state_of(const model::Device& device) {
   std::string text;
@@ -71,11 +46,12 @@ void print_device(const model::Device& device, const FiguresView& figures, bool 
     fmt::print("  {}, what is used of it is not known, so nothing new is placed on it\n",
                device.memory);
   } else {
-    const std::vector<Part> parts{{figures.claimed, '#', Style::good},
-                                  {figures.others, 'o', Style::busy},
-                                  {figures.free, '.', Style::faint}};
-    fmt::print("  [{}] claims {}, others {}, free {} of {}\n", bar(parts, device.memory, colour),
-               figures.claimed, figures.others, figures.free, device.memory);
+    const std::vector<BarPart> parts{{figures.claimed, '#', Style::good},
+                                     {figures.others, 'o', Style::busy},
+                                     {figures.free, '.', Style::faint}};
+    fmt::print("  [{}] claims {}, others {}, free {} of {}\n",
+               device_bar(parts, device.memory, colour), figures.claimed, figures.others,
+               figures.free, device.memory);
   }
   for (const auto& claim : figures.claims) {
     fmt::print("    {}  claims {}, uses {}\n", printable(claim.instance), claim.claim, claim.used);

@@ -1,19 +1,15 @@
 // berth inspect: what a model is, what it needs, and which backend would serve it. A worker reads
 // the files where a server answers (the server, what is at a web address), else this program does.
 #include "api_client.h"
-#include "base/log.h"
 #include "command.h"
+#include "profile_here.h"
 #include "server/inspection.h"
 #include "sources/address.h"
-#include "sources/local.h"
-#include "sources/local_model.h"
-#include "sources/remote_profile.h"
 #include "terminal.h"
 #include "worker/system_facts.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
 #include <fmt/format.h>
@@ -47,27 +43,6 @@ struct NeedRow {
   Cell where, total, weights, kv_cache, compute, runtime;
 };
 BOOST_DESCRIBE_STRUCT(NeedRow, (), (where, total, weights, kv_cache, compute, runtime))
-
-// `text` as others understand it too: a web address, a name on a hub, or an absolute path.
-Result<std::string> whole_source(const std::string& text) {
-  if (sources::is_remote(text)) return sources::normalise_remote(text);
-  std::error_code error;
-  const auto here = std::filesystem::current_path(error);
-  if (error) return fail(ErrorCode::io, "the current folder is unknown: {}", error.message());
-  BERTH_TRY(const auto path, sources::normalise_source(text, here));
-  return path.string();
-}
-
-// Reads the model, and puts the path that a glob matches in its place.
-Result<sources::RemoteModel> profile_here(std::string& source) {
-  if (sources::is_remote(source)) {
-    start_logging("berth", "warn");  // about tokens: standard output is for the answer
-    return sources::profile_remote(source);
-  }
-  BERTH_TRY(auto found, sources::profile_local(source));
-  source = std::move(found.path);
-  return sources::RemoteModel{.profile = std::move(found.profile), .choice = std::nullopt};
-}
 
 Result<Inspection> inspect_here(InspectRequest request) {
   BERTH_TRY(auto model, profile_here(request.source));

@@ -23,7 +23,7 @@ constexpr std::string_view kFooter =
     "Each command explains itself: berth COMMAND --help";
 
 // The commands that pass flags on to an engine.
-constexpr std::string_view kWithEngineFlags[] = {"inspect", "deploy", "run"};
+constexpr std::string_view kWithEngineFlags[] = {"inspect", "deploy", "plan", "run"};
 
 void add_common_options(CLI::App& app, CommonOptions& common) {
   app.add_option("--data", common.data, "Data folder (BERTH_DATA; ~/.local/share/berth)");
@@ -71,6 +71,7 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_run(app, common, command);
   add_inspect(app, common, command);
   add_deploy(app, common, command);
+  add_plan(app, common, command);
   add_deployment_files(app, common, command);
   add_edit(app, common, command);
   add_changes(app, common, command);

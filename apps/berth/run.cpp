@@ -45,19 +45,6 @@ Result<ApiClient> connect_or_start(const CommonOptions& common) {
   return ApiClient::connect(common);
 }
 
-bool is_written_as_path(std::string_view text) {
-  return text.starts_with('/') || text.starts_with("./") || text.starts_with("../") ||
-         text.starts_with("file:") || text.ends_with(".gguf") || sources::is_glob(text);
-}
-
-Result<std::optional<ModelView>> find_model(const ApiClient& client, const std::string& name) {
-  auto answer = client.get(model_target(name));
-  if (!answer && answer.error().code == ErrorCode::not_found) return std::optional<ModelView>();
-  if (!answer) return fail(std::move(answer).error());
-  BERTH_TRY(auto view, read_answer<ModelView>(*answer));
-  return std::optional<ModelView>(std::move(view));
-}
-
 // A model that is there already is used as it is; anything else than asked for is an error.
 Result<void> check_same(const ModelView& model, const std::optional<std::string>& source,
                         const std::vector<std::string>& engine_flags) {

@@ -22,6 +22,7 @@
 #include "server/models_api.h"
 #include "server/openapi.h"
 #include "server/peers_api.h"
+#include "server/plan_api.h"
 #include "server/rejudge.h"
 #include "server/stream_api.h"
 #include "server/worker_figures.h"
@@ -233,6 +234,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
   server::add_admin_routes(router, context);
   server::add_stream_routes(router, context);
   server::add_inspect_routes(router, context);
+  server::add_plan_routes(router, context);
   server::add_files_routes(router, context);
   server::add_membership_routes(router, context);
   server::add_openapi_routes(router, context);

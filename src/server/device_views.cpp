@@ -39,14 +39,7 @@ std::vector<ClaimOnDevice> claims_of(const model::WorkerView& worker, const std:
 std::vector<DeviceStatus> device_statuses(const std::vector<model::Worker>& workers,
                                           const std::vector<model::Instance>& instances,
                                           const WorkerRegistry& registry) {
-  model::ClusterView cluster;
-  for (const auto& worker : workers) cluster.add(worker_view(worker, registry));
-  for (const auto& instance : instances) {
-    if (holds_claims(instance)) {
-      cluster.apply(instance.model, *instance.placement,
-                    model::InstanceKey{instance.name, instance.generation});
-    }
-  }
+  const auto cluster = claimed_cluster(workers, instances, registry);
   std::vector<DeviceStatus> all;
   for (const auto& [name, worker] : cluster.workers()) {
     for (const auto& view : worker.devices) {

@@ -4,6 +4,7 @@
 #include "server/files_api.h"
 #include "server/inspect_api.h"
 #include "server/models_api.h"
+#include "server/plan_api.h"
 #include "server/schemas.h"
 #include "server/stream_api.h"
 #include "server/test_context.h"
@@ -23,6 +24,7 @@ class OpenApi : public ::testing::Test {
     add_admin_routes(router_, *context_);
     add_stream_routes(router_, *context_);
     add_inspect_routes(router_, *context_);
+    add_plan_routes(router_, *context_);
     add_files_routes(router_, *context_);
     add_openapi_routes(router_, *context_);
   }

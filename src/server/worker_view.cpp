@@ -38,6 +38,19 @@ model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry&
   return view;
 }
 
+model::ClusterView claimed_cluster(const std::vector<model::Worker>& workers,
+                                   const std::vector<model::Instance>& instances,
+                                   const WorkerRegistry& registry) {
+  model::ClusterView cluster;
+  for (const auto& worker : workers) cluster.add(worker_view(worker, registry));
+  for (const auto& instance : instances) {
+    if (!holds_claims(instance)) continue;
+    cluster.apply(instance.model, *instance.placement,
+                  model::InstanceKey{instance.name, instance.generation});
+  }
+  return cluster;
+}
+
 bool holds_claims(const model::Instance& instance) {
   return instance.placement && instance.state != model::InstanceState::failed;
 }

@@ -1,25 +1,11 @@
 #include "text/deployment_file.h"
 
-#include "text/yaml.h"
+#include "text/documents.h"
 
 #include <map>
 
 namespace berth::text {
 namespace {
-
-// A JSON text is valid YAML but for a few escapes; the stricter parser also says more.
-Result<std::vector<YamlDocument>> parse_documents(std::string_view content) {
-  const auto first = content.find_first_not_of(" \t\r\n");
-  const bool like_json = first != std::string_view::npos && content[first] == '{';
-  if (like_json) {
-    if (auto value = parse_json(content)) {
-      std::vector<YamlDocument> documents(1);
-      documents.front().value = std::move(*value);
-      return documents;
-    }
-  }
-  return parse_yaml(content);
-}
 
 Error at_line(Error error, std::string_view file, int line) {
   return std::move(error).context("{}, line {}", file, line);

@@ -51,7 +51,7 @@ def test_it_tells_of_every_part_of_the_api(document: dict[str, Any]):
         "/api/v1/models", "/api/v1/models/{name}", "/api/v1/instances", "/api/v1/instances/{name}",
         "/api/v1/instances/{name}/logs", "/api/v1/workers", "/api/v1/engines", "/api/v1/keys",
         "/api/v1/keys/{name}", "/api/v1/events", "/api/v1/watch", "/api/v1/evaluate",
-        "/api/v1/server", "/api/v1/openapi.json", "/api/v1/schemas/deployment", "/health",
+        "/api/v1/plan", "/api/v1/server", "/api/v1/openapi.json", "/api/v1/schemas/deployment", "/health",
         "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions"}
 
 
