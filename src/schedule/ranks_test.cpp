@@ -22,6 +22,7 @@ model::WorkerView gpus(std::string name, std::size_t count, Bytes memory) {
 
 std::vector<std::string> devices_of(const std::vector<model::DeviceClaim>& claims) {
   std::vector<std::string> devices;
+  devices.reserve(claims.size());
   for (const auto& claim : claims) devices.push_back(claim.device);
   return devices;
 }
