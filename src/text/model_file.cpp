@@ -11,7 +11,7 @@ struct ModelEntry {
   std::string architecture;
   model::Category category = model::Category::llm;
   std::uint32_t layers = 0;
-  json::value layer;  // the bytes of each, or a list of them
+  json::value layer;  // the bytes of each, a list of them, or "unknown"
   Bytes input;
   Bytes output;
   Bytes encoders;
@@ -47,6 +47,7 @@ constexpr FieldInfo kModelFields[] = {
 constexpr std::span<const FieldInfo> field_table(const ModelEntry*) { return kModelFields; }
 
 Result<std::vector<Bytes>> layers_of(const ModelEntry& entry) {
+  if (entry.layer == json::value("unknown")) return std::vector<Bytes>();
   if (!entry.layer.is_array()) {
     auto size = from_json<Bytes>(entry.layer, UnknownMembers::refuse);
     if (!size) return fail(std::move(size).error().with_field("layer"));
