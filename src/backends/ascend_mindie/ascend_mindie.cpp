@@ -96,8 +96,8 @@ Result<model::Claim> AscendMindie::estimate(const EstimateRequest& request) cons
     return fail(ErrorCode::unsupported, "MindIE computes on NPUs only");
   }
   const auto devices = devices_of(request);
-  BERTH_CHECK(estimate::check_tensor_parallel(request.profile,
-                                              static_cast<std::uint32_t>(devices.size())));
+  BERTH_CHECK(
+      estimate::check_tensor_parallel(request.profile, static_cast<std::uint32_t>(devices.size())));
   const auto& given = request.parameters;
   return estimate::mindie_claim(
       request.profile,
