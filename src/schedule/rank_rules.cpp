@@ -72,6 +72,18 @@ bool RankRules::may_be(std::size_t count) const {
   return !traits_.powers_of_two || std::has_single_bit(count);
 }
 
+std::string RankRules::refuse_named(std::size_t named, std::size_t usable) const {
+  if (usable != named) {
+    return fmt::format(
+        "{} of the {} devices that were named can work together: of one kind, and no "
+        "MIG instances",
+        usable, named);
+  }
+  if (may_be(named)) return "";
+  if (wish_) return fmt::format("{} devices were named, and the flags ask for {}", named, *wish_);
+  return fmt::format("{} devices were named, and {} works on 1, 2, 4, 8 …", named, traits_.name);
+}
+
 std::size_t RankRules::named_workers() const {
   std::set<std::string_view> workers;
   for (const std::string_view device : request_.deployment.devices) {

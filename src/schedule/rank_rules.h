@@ -32,6 +32,9 @@ class RankRules {
   // How many ranks the user's flags ask for.
   [[nodiscard]] std::optional<std::uint32_t> wish() const { return wish_; }
   [[nodiscard]] bool may_be(std::size_t count) const;
+  // Why devices that the user named can not be the ranks, of which `usable` may work together;
+  // empty: they can.
+  [[nodiscard]] std::string refuse_named(std::size_t named, std::size_t usable) const;
   // Whether the user chose the devices, and on how many workers.
   [[nodiscard]] bool by_hand() const { return !request_.deployment.devices.empty(); }
   [[nodiscard]] std::size_t named_workers() const;

@@ -39,7 +39,7 @@ class OneWorker {
   std::optional<Layout> several_devices() {
     if (is_elsewhere()) return std::nullopt;
     const Ranks all = partners(rules_, option_, pack_);
-    if (rules_.by_hand()) return all.size() > 1 ? take_named(all) : std::nullopt;
+    if (rules_.by_hand()) return pack_.devices.size() > 1 ? take_named(all) : std::nullopt;
     if (rules_.wish() && *rules_.wish() > all.size()) {
       reject_layout(fmt::format("{} devices are asked for, and it has {} that can work together",
                                 *rules_.wish(), all.size()));
@@ -78,12 +78,8 @@ class OneWorker {
 
   // All of them, whether they have room or not.
   std::optional<Layout> take_named(const Ranks& ranks) {
-    if (!rules_.may_be(ranks.size())) {
-      reject_layout(rules_.wish()
-                        ? fmt::format("{} devices were named, and the flags ask for {}",
-                                      ranks.size(), *rules_.wish())
-                        : fmt::format("{} devices were named, and {} works on 1, 2, 4, 8 …",
-                                      ranks.size(), rules_.traits().name));
+    if (auto why = rules_.refuse_named(pack_.devices.size(), ranks.size()); !why.empty()) {
+      reject_layout(std::move(why));
       return std::nullopt;
     }
     auto fitted = rules_.fit(ranks, pack_);

@@ -242,6 +242,20 @@ TEST(RanksByHand, UnequalWorkersAreTakenWithAWarning) {
   EXPECT_THAT(placed->warnings, ElementsAre(HasSubstr("b has 1 of the devices and a has 2")));
 }
 
+TEST(RanksByHand, AllOfThemOrNone) {
+  auto request = asked_for_ranks("vllm", {}, 24);
+  request.deployment.devices = {"a:cuda:0", "b:cuda:0", "c:cuda:0"};
+  auto away = gpus("c", 1, kLarge);
+  away.state = model::WorkerState::not_ready;
+  EXPECT_THAT(why(request, cluster({gpus("a", 1, kLarge), gpus("b", 1, kLarge), away})),
+              HasSubstr("worker c: not ready"));
+  auto mig = gpus("box", 2, kLarge);
+  mig.devices.back().device.part_of = "cuda:9";
+  request.deployment.devices = {"box:cuda:0", "box:cuda:1"};
+  EXPECT_THAT(why(request, cluster({mig})),
+              HasSubstr("1 of the 2 devices that were named can work together"));
+}
+
 TEST(RanksByHand, MustBeAsManyAsTheFlagsSay) {
   auto request = asked_for_ranks("vllm", {"-tp", "4"});
   request.deployment.devices = {"box:cuda:0", "box:cuda:1"};
@@ -285,6 +299,13 @@ TEST(RanksOfMindie, SpanWorkersOnRequestWhereTheNpusHaveAddresses) {
   EXPECT_THAT(placed->placement.workers(), ElementsAre("a", "b"));
   EXPECT_EQ(placed->placement.claim.devices.back().device, "cpu");
   EXPECT_EQ(placed->placement.subordinates.front().devices.back().device, "cpu");
+  request.deployment.distributed.reset();
+  request.deployment.devices = {"a:cann:0", "a:cann:1", "b:cann:0", "b:cann:1"};
+  EXPECT_TRUE(request.place(view)) << "they were named";
+  request.deployment.distributed = model::Distributed::never;
+  EXPECT_FALSE(request.place(view));
+  request.deployment = asked().deployment;
+  request.deployment.distributed = model::Distributed::allow;
   EXPECT_THAT(why(request, cluster({npus("a", 2), npus("b", 2, false)})),
               HasSubstr("has no network address of its own"));
 }

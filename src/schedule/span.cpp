@@ -28,7 +28,17 @@ class SeveralWorkers {
   }
 
   std::optional<Span> named() {
-    if (parts_.size() < 2) return std::nullopt;
+    if (parts_.size() < 2 || parts_.size() != rules_.named_workers()) return std::nullopt;
+    std::size_t all = 0;
+    std::size_t usable = 0;
+    for (const auto& part : parts_) {
+      all += part.pack->devices.size();
+      usable += part.ranks.size();
+    }
+    if (auto why = rules_.refuse_named(all, usable); !why.empty()) {
+      rejections_.push_back({.code = RejectionCode::no_layout, .detail = std::move(why)});
+      return std::nullopt;
+    }
     // In the order in which the user named them.
     std::ranges::sort(parts_, {}, [&](const Part& part) { return first_named(part); });
     std::vector<std::string> warnings;
@@ -141,13 +151,6 @@ class SeveralWorkers {
                          parts.front().pack->status->pack.name));
       return std::nullopt;
     }
-    if (rules_.wish() && *rules_.wish() != ranks.size()) {
-      rejections_.push_back(
-          {.code = RejectionCode::no_layout,
-           .detail = fmt::format("{} devices were named, and the flags ask for {}", ranks.size(),
-                                 *rules_.wish())});
-      return std::nullopt;
-    }
     auto fitted = rules_.fit(ranks, *parts.front().pack);
     if (!fitted) {
       rejections_.push_back(std::move(fitted).error());
@@ -196,11 +199,11 @@ class SeveralWorkers {
   std::vector<Part> parts_;
 };
 
-// The setting in force: the user's, else the backend's.
-bool may_span(const PlacementRequest& request) {
-  const auto& traits = request.backend.descriptor();
-  if (!traits.several_workers || traits.division != backends::Division::ranks) return false;
-  const auto usual = traits.spans_by_itself ? Distributed::allow : Distributed::never;
+// The setting in force: the user's, else the backend's; who names devices of several workers wants
+// them.
+bool may_span(const PlacementRequest& request, const RankRules& rules) {
+  const bool is_usual = rules.traits().spans_by_itself || rules.named_workers() > 1;
+  const auto usual = is_usual ? Distributed::allow : Distributed::never;
   return request.deployment.distributed.value_or(usual) == Distributed::allow;
 }
 
@@ -209,8 +212,10 @@ bool may_span(const PlacementRequest& request) {
 std::optional<Span> span_workers(const PlacementRequest& request,
                                  const std::vector<Option>& options, const model::Serving& serving,
                                  Rejections& rejections) {
-  if (!may_span(request)) return std::nullopt;
+  const auto& traits = request.backend.descriptor();
+  if (!traits.several_workers || traits.division != backends::Division::ranks) return std::nullopt;
   const RankRules rules(request, serving);
+  if (!may_span(request, rules)) return std::nullopt;
   SeveralWorkers workers(rules, request, options, serving, rejections);
   return rules.by_hand() ? workers.named() : workers.chosen();
 }
