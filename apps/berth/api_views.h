@@ -76,6 +76,7 @@ struct FileView {
   model::FilesState state = model::FilesState::ready;
   std::string reason;
   std::string file;
+  std::string from;
   std::uint64_t files = 0;
   Bytes size;
   Bytes done;
@@ -88,8 +89,8 @@ struct FileView {
   std::string asked_at;
 };
 BOOST_DESCRIBE_STRUCT(FileView, (),
-                      (worker, source, commit, state, reason, file, files, size, done, per_second,
-                       seconds_left, used_by, fetched, writable, used_at, asked_at))
+                      (worker, source, commit, state, reason, file, from, files, size, done,
+                       per_second, seconds_left, used_by, fetched, writable, used_at, asked_at))
 
 // Files that a worker was asked to fetch.
 struct FilesAsked {

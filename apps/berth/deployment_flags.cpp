@@ -62,6 +62,8 @@ void add_deployment_flags(CLI::App& command, DeploymentFlags& flags) {
   add_list("--worker-selector", flags.worker_selector, "LABEL=VALUE that a worker must have");
   add_list("--device", flags.devices, "WORKER:DEVICE to use, such as box1:cuda:0");
   command.add_option("--cpu-offload", flags.cpu_offload, "Layers on the CPU: never, allow, only");
+  command.add_flag("--cpu-when-full", flags.cpu_when_full,
+                   "Run on the CPU where the devices are full, instead of waiting for them");
   command.add_option("--distributed", flags.distributed, "Over several workers: never, allow");
   command.add_option("--placement", flags.placement, "spread (default) or binpack");
   command.add_option("--update", flags.update, "automatic (default), new_first or replace");
@@ -88,6 +90,7 @@ Result<model::Deployment> with_flags(const model::Deployment& base, const Deploy
   put(document, "backend", flags.backend);
   put(document, "backend_version", flags.backend_version);
   put(document, "cpu_offload", flags.cpu_offload);
+  if (flags.cpu_when_full) document["cpu_when_full"] = true;
   put(document, "distributed", flags.distributed);
   put(document, "placement", flags.placement);
   put(document, "update", flags.update);

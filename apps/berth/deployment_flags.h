@@ -25,6 +25,7 @@ struct DeploymentFlags {
   std::vector<std::string> worker_selector;
   std::vector<std::string> devices;
   std::optional<std::string> cpu_offload;
+  bool cpu_when_full = false;
   std::optional<std::string> distributed;
   std::optional<std::string> placement;
   std::optional<std::string> update;

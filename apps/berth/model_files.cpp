@@ -55,6 +55,7 @@ model::FilesStatus status_of(const FileView& view) {
           .state = view.state,
           .reason = view.reason,
           .file = view.file,
+          .from = view.from,
           .done = view.done,
           .total = view.size,
           .per_second = view.per_second,

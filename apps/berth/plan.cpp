@@ -117,15 +117,16 @@ std::string stage_text(const Plan& plan) {
       return "whole on one device";
     case Stage::several_devices:
       return "whole over several devices";
+    case Stage::several_workers:
+      return fmt::format("whole over devices of {} workers", plan.placement->workers().size());
     case Stage::partial_offload:
       return claim.layers ? fmt::format("{} of {} layers on devices, the CPU computes the rest",
                                         claim.layers->on_devices, claim.layers->total)
                           : "a part of it on devices, the CPU computes the rest";
     case Stage::cpu:
-      return "on the CPU alone";
-    default:
-      return std::string(enum_name(*plan.stage));
+      break;
   }
+  return "on the CPU alone";
 }
 
 void print_device(const PlannedDevice& device, bool colour) {

@@ -21,6 +21,7 @@
 #include "server/membership_api.h"
 #include "server/models_api.h"
 #include "server/openapi.h"
+#include "server/peers_api.h"
 #include "server/plan_api.h"
 #include "server/rejudge.h"
 #include "server/stream_api.h"
@@ -243,6 +244,7 @@ Result<void> serve(const DataFolder& data, const ServeSettings& settings) {
     net::Router routes;
     server::add_cluster_routes(routes, context);
     server::add_joining_routes(routes, context);
+    server::add_peer_routes(routes, context);
     return routes;
   }));
 

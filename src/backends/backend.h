@@ -79,18 +79,32 @@ struct EngineApi {
   std::span<const EngineRefusal> refusals = {};  // of a static table
 };
 
+// How an engine divides a model.
+enum class Division {
+  none,    // one device has all of it, or the CPU
+  layers,  // devices and the CPU share out the layers
+  ranks,   // devices share every layer, each as much as the others (tensor parallel)
+};
+
 struct BackendDescriptor {
   std::string_view name;  // "llama-box"
   std::string_view text;
   std::vector<std::string_view> engines;    // "llama.cpp"
   std::vector<std::string_view> platforms;  // "linux/amd64" …
+  // Labels that a worker must have, where the user asks for none.
+  std::map<std::string, std::string> worker_selector = {};
   std::vector<model::Category> categories;
-  bool cpu_offload = false;
-  bool several_devices = false;
+  Division division = Division::none;
+  bool cpu_offload = false;    // the CPU may compute, where the user does not forbid it
+  bool cpu_when_full = false;  // also where the devices are merely full
   bool several_workers = false;
-  bool only_by_name = false;  // never chosen by itself
-  bool startable = true;      // false: known and estimated, but this version does not start it
-  bool shares_cache = false;  // requests share one cache: a claim has room for one of them
+  bool spans_by_itself = false;   // over several workers also where the user does not ask for it
+  bool powers_of_two = false;     // of ranks
+  bool needs_addresses = false;   // of the devices' own network ports, over several workers
+  bool only_by_name = false;      // never chosen by itself
+  bool startable = true;          // false: known and estimated, but this version does not start it
+  std::string_view sharing = "";  // how instances share a device, where one usually takes it all
+  bool shares_cache = false;      // requests share one cache: a claim has room for one of them
   std::string_view context_flag = "";  // takes the tokens of one request: "--ctx-size"
   std::string_view slots_flag = "";    // takes how many requests run at the same time
   EngineApi api = {};
@@ -157,8 +171,9 @@ struct LayoutAnswer {
 
 // What the user's flags say about the way that a model is laid over devices.
 struct DeviceWish {
-  std::optional<std::uint32_t> layers;  // on devices, the output layer included; absent: all
-  std::vector<double> split;            // proportions of the devices; empty: Berth decides
+  std::optional<std::uint32_t> layers = {};  // on devices, the output layer included; absent: all
+  std::vector<double> split = {};            // proportions of the devices; empty: Berth decides
+  std::optional<std::uint32_t> ranks = {};  // devices that share every layer; absent: Berth decides
 };
 
 // One process of an instance, and where it runs.
@@ -215,6 +230,11 @@ class Backend {
   // What an instance may take of a device's memory.
   [[nodiscard]] virtual Bytes usable(const ParsedParameters& /*parameters*/, Bytes memory) const {
     return memory;
+  }
+  // Whether an instance takes all that is usable of a device, whatever it needs.
+  [[nodiscard]] virtual bool fills_devices(const model::ModelProfile& /*profile*/,
+                                           const ParsedParameters& /*parameters*/) const {
+    return false;
   }
   // How many tokens all requests together may hold on devices of which each gives `usable`, where
   // they share one cache; 0 where each has its own.

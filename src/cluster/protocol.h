@@ -6,8 +6,15 @@
 //   GET  /cluster/v1/assignments              → {"items": [Assignment], "revision": N}
 //   GET  /cluster/v1/watch?kinds=assignment,pack_request,file_request&since=N (server-sent events)
 //   POST /cluster/v1/report     WorkerReport  → {}
+//   GET  /cluster/v1/peers?files=KEY          → Peers   (for files that the worker needs)
+//   POST /cluster/v1/peers/check PeerWish     → {}      (of the worker that is asked for files)
+//   GET  /cluster/v1/peers/{worker}/{key}[/{index}]     (as below, of the server's own machine)
 //
 // Who asks is what the certificate says: a worker gets its own duties only.
+//
+// Between workers, by the proxy of the one that is asked:
+//   GET  /peer/v1/files/{key}                 → FilesOffer
+//   GET  /peer/v1/files/{key}/{index}           the content of a file, or a range of it
 #pragma once
 
 #include "base/describe.h"
@@ -29,6 +36,10 @@ inline constexpr std::uint16_t kServerPort = 8443;
 
 // In an answer of a worker's proxy: no engine saw the request, another one may have it.
 inline constexpr std::string_view kUnreachedHeader = "x-berth-unreached";
+
+// By these the proxy tells its agent which worker's certificate it was shown.
+inline constexpr std::string_view kPeerNameHeader = "x-berth-peer-name";
+inline constexpr std::string_view kPeerSerialHeader = "x-berth-peer-serial";
 
 // How the server reaches a hub; a worker that has no settings of its own does as well.
 struct HubAccess {
@@ -121,6 +132,33 @@ struct WorkerReport {
 BOOST_DESCRIBE_STRUCT(WorkerReport, (),
                       (worker, sequence, revision, instances, devices, packs, packs_as_before,
                        warnings, address, files))
+
+// A worker that may have files which another one needs.
+struct Peer {
+  std::string worker;
+  std::string address;  // of its proxy; empty: it is reached through the server
+};
+BOOST_DESCRIBE_STRUCT(Peer, (), (worker, address))
+
+struct Peers {
+  std::vector<Peer> items;  // the likeliest first
+};
+BOOST_DESCRIBE_STRUCT(Peers, (), (items))
+
+// Who wants to read files of a worker, by the certificate that was shown there. Refused with
+// permission_denied unless that is one of a worker that needs them.
+struct PeerWish {
+  std::string name;
+  std::string serial;
+  std::string files;  // model::files_key
+};
+BOOST_DESCRIBE_STRUCT(PeerWish, (), (name, serial, files))
+
+// What a worker shares: the files of that key, in their order, all of them.
+struct FilesOffer {
+  std::uint64_t files = 0;
+};
+BOOST_DESCRIBE_STRUCT(FilesOffer, (), (files))
 
 // What the server asks a worker that can measure (POST /worker/v1/judge, answered with a
 // model::ComputeTable; its build is empty where the worker has no pack that can).

@@ -62,8 +62,19 @@ void ClusterView::apply(const std::string& model, const Placement& placement,
   for (const auto& subordinate : placement.subordinates) {
     take(subordinate.worker, subordinate.devices, instance);
   }
-  if (const auto found = workers_.find(placement.worker); found != workers_.end()) {
-    ++found->second.instances[model];
+  const auto main = workers_.find(placement.worker);
+  if (main == workers_.end()) return;
+  ++main->second.instances[model];
+  if (placement.subordinates.empty()) return;
+  const auto pack = std::ranges::find_if(main->second.packs, [&](const PackStatus& status) {
+    return status.pack.name == placement.pack;
+  });
+  if (pack == main->second.packs.end()) return;
+  const std::string backend = pack->pack.backend;
+  for (const auto& name : placement.workers()) {
+    if (const auto found = workers_.find(name); found != workers_.end()) {
+      found->second.spanned_by.insert(backend);
+    }
   }
 }
 

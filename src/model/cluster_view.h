@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +51,7 @@ struct WorkerView {
   std::vector<DeviceView> devices;  // the CPU is one of them, with id "cpu"
   std::vector<PackStatus> packs;
   std::map<std::string, std::uint32_t> instances;  // of each model, by its name
+  std::set<std::string> spanned_by;  // backends of which an instance is here and on other workers
   // What the processes of each instance use of each device now, by the device's id.
   std::map<InstanceKey, std::map<std::string, Bytes>> used_by;
 

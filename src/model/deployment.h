@@ -85,6 +85,7 @@ struct Deployment {
   std::map<std::string, std::string> worker_selector;
   std::vector<std::string> devices;
   std::optional<CpuOffload> cpu_offload;
+  std::optional<bool> cpu_when_full;
   std::optional<Distributed> distributed;
   PlacementPolicy placement = PlacementPolicy::spread;
   UpdatePolicy update = UpdatePolicy::automatic;
@@ -95,8 +96,8 @@ struct Deployment {
 };
 BOOST_DESCRIBE_STRUCT(Deployment, (),
                       (name, source, backend, backend_version, categories, replicas, parameters,
-                       env, worker_selector, devices, cpu_offload, distributed, placement, update,
-                       claim, restart, readiness_timeout, memory_limit))
+                       env, worker_selector, devices, cpu_offload, cpu_when_full, distributed,
+                       placement, update, claim, restart, readiness_timeout, memory_limit))
 inline constexpr FieldInfo kDeploymentFields[] = {
     {.name = "name",
      .text = "the name that requests use; letters, digits, '.', '_', '-' and '/', at most 100",
@@ -119,6 +120,8 @@ inline constexpr FieldInfo kDeploymentFields[] = {
     {.name = "worker_selector", .text = "labels that a worker must have"},
     {.name = "devices", .text = "devices to use, each as worker:device, such as box1:cuda:0"},
     {.name = "cpu_offload", .text = "whether the CPU may compute layers"},
+    {.name = "cpu_when_full",
+     .text = "run on the CPU alone where the devices are full, instead of waiting for them"},
     {.name = "distributed", .text = "whether one instance may span several workers"},
     {.name = "placement", .text = "spread instances over workers, or pack them"},
     {.name = "update", .text = "how instances are replaced after an edit"},

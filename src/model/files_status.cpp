@@ -4,6 +4,11 @@
 #include "base/ids.h"
 
 namespace berth::model {
+namespace {
+
+constexpr std::size_t kKeyLength = 16;
+
+}  // namespace
 
 std::string files_key(const RepositoryFiles& files) {
   std::string all =
@@ -11,7 +16,12 @@ std::string files_key(const RepositoryFiles& files) {
   for (const auto& file : files.files) {
     all += fmt::format("{}\n{}\n{}\n", file.path, file.size.count, file.digest.hex);
   }
-  return sha256_hex(all).substr(0, 16);
+  return sha256_hex(all).substr(0, kKeyLength);
+}
+
+bool is_files_key(std::string_view text) {
+  return text.size() == kKeyLength &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 std::string file_request_name(const std::string& worker, const RepositoryFiles& files) {
@@ -26,6 +36,7 @@ std::string describe(const FilesStatus& status) {
   std::string text = status.state == FilesState::verifying ? "verifying " : "";
   if (!status.file.empty()) text += status.file + ": ";
   text += fmt::format("{} of {}", status.done, status.total);
+  if (!status.from.empty()) text += fmt::format(" from {}", status.from);
   if (status.per_second.count > 0) text += fmt::format(", {}/s", status.per_second);
   if (status.seconds_left) {
     text += fmt::format(", {} left", duration_text(std::chrono::seconds(*status.seconds_left)));

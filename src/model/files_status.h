@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace berth::model {
@@ -26,6 +27,8 @@ inline constexpr std::string_view kFileRequestKind = "file_request";
 // The same for the same files of the same commit, whatever the source is called: 16 hexadecimal
 // digits.
 std::string files_key(const RepositoryFiles& files);
+// Whether a text looks like one.
+bool is_files_key(std::string_view text);
 // "WORKER.KEY".
 std::string file_request_name(const std::string& worker, const RepositoryFiles& files);
 
@@ -49,6 +52,7 @@ struct FilesStatus {
   FilesState state = FilesState::queued;
   std::string reason;
   std::string file;  // that is at work, by its path in the repository
+  std::string from;  // where it comes from, if not from the hub: "box-2"
   Bytes done;
   Bytes total;
   Bytes per_second;                           // while downloading
@@ -57,7 +61,7 @@ struct FilesStatus {
   std::string asked_at;                       // of the newest request that was taken up
 };
 BOOST_DESCRIBE_STRUCT(FilesStatus, (),
-                      (key, source, hub, repository, commit, state, reason, file, done, total,
+                      (key, source, hub, repository, commit, state, reason, file, from, done, total,
                        per_second, seconds_left, folder, asked_at))
 inline constexpr FieldInfo kFilesStatusFields[] = {
     {.name = "done", .text = "what is there", .unit = "bytes"},

@@ -100,6 +100,7 @@ struct Instance {
   std::uint32_t attempt = 0;
   std::uint32_t failures = 0;  // in a row
   std::optional<EngineExit> last_exit;
+  std::vector<std::string> given_up_on;  // workers on which it failed too often
   std::vector<std::string> warnings;
   std::string created_at;
   std::optional<Gang> gang;           // absent: one process is all of it
@@ -116,7 +117,7 @@ struct Instance {
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (name, model, model_generation, generation, state, reason, state_since,
                        deadline, progress, placement, serving, host, port, engine_key, pid, attempt,
-                       failures, last_exit, warnings, created_at, gang, members))
+                       failures, last_exit, given_up_on, warnings, created_at, gang, members))
 inline constexpr FieldInfo kInstanceFields[] = {
     {.name = "engine_key", .text = "opens the engine's own API", .secret = true},
 };

@@ -63,6 +63,7 @@ struct Placement {
   Claim claim;
   std::vector<SubordinatePlacement> subordinates;  // empty for one worker
   std::string pack;                                // the engine pack that will run it
+  bool overcommit = false;  // the user chose devices that an estimate calls too small
 
   // Each once, the main process's first.
   [[nodiscard]] std::vector<std::string> workers() const {
@@ -75,7 +76,7 @@ struct Placement {
     return names;
   }
 };
-BOOST_DESCRIBE_STRUCT(Placement, (), (worker, claim, subordinates, pack))
+BOOST_DESCRIBE_STRUCT(Placement, (), (worker, claim, subordinates, pack, overcommit))
 
 // What the engine is told to serve.
 struct Serving {

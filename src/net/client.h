@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -121,8 +122,10 @@ class Client {
 Task<Result<void>> try_connect(Endpoint endpoint, Duration limit);
 
 // For code that blocks, such as commands: one request on a connection and an io_context of its own.
+// Fails with cancelled once `stop` is requested before the answer's head has come.
 Result<Response> fetch_blocking(Endpoint endpoint, ClientRequest request,
-                                ClientDeadlines deadlines = {}, Bytes body_limit = 32_MiB);
+                                ClientDeadlines deadlines = {}, Bytes body_limit = 32_MiB,
+                                const std::stop_token& stop = {});
 
 // The same for a streamed answer: `on_head` sees status and headers, then `on_data` each piece as
 // it comes; false from either ends the request early (not an error). `idle` is the longest wait for

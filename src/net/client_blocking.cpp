@@ -1,5 +1,7 @@
 #include "net/client.h"
 
+#include <boost/asio/post.hpp>
+
 namespace berth::net {
 namespace {
 
@@ -9,7 +11,12 @@ struct Fetch {
   ClientDeadlines deadlines;
 };
 
-Task<Result<Response>> fetch(IoContext& context, Fetch what, Bytes body_limit) {
+Task<Result<Response>> fetch(IoContext& context, Fetch what, Bytes body_limit,
+                             std::stop_token stop) {
+  const auto abort = std::make_shared<Abort>();
+  what.request.abort = abort;
+  const std::stop_callback give_up(
+      stop, [&] { boost::asio::post(context, [abort] { abort->abort(); }); });
   Client client(context);
   auto response = co_await client.fetch(std::move(what.endpoint), std::move(what.request),
                                         what.deadlines, body_limit);
@@ -34,9 +41,10 @@ Task<Result<void>> stream(IoContext& context, Fetch what, Duration idle,
 }  // namespace
 
 Result<Response> fetch_blocking(Endpoint endpoint, ClientRequest request, ClientDeadlines deadlines,
-                                Bytes body_limit) {
+                                Bytes body_limit, const std::stop_token& stop) {
   return run_blocking([&](IoContext& context) {
-    return fetch(context, Fetch{std::move(endpoint), std::move(request), deadlines}, body_limit);
+    return fetch(context, Fetch{std::move(endpoint), std::move(request), deadlines}, body_limit,
+                 stop);
   });
 }
 

@@ -119,6 +119,17 @@ bool find_packs(const PlacementRequest& request, const model::WorkerView& worker
   return false;
 }
 
+// The most free memory first, which is computed once for each.
+void sort_by_room(std::vector<const model::DeviceView*>& devices) {
+  std::vector<std::pair<Bytes, const model::DeviceView*>> sorted;
+  sorted.reserve(devices.size());
+  for (const auto* view : devices) sorted.emplace_back(view->free(), view);
+  std::ranges::sort(sorted, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second->device.id < b.second->device.id;
+  });
+  std::ranges::transform(sorted, devices.begin(), [](const auto& one) { return one.second; });
+}
+
 // Gives each pack the devices that it can use.
 void share_devices(const model::WorkerView& worker, const std::vector<std::string>& wanted,
                    Option& option) {
@@ -137,11 +148,7 @@ void share_devices(const model::WorkerView& worker, const std::vector<std::strin
           device.name.empty() ? device.id : fmt::format("{} ({})", device.id, device.name));
     }
   }
-  for (auto& pack : option.packs) {
-    std::sort(pack.devices.begin(), pack.devices.end(), [](const auto* a, const auto* b) {
-      return std::tuple(b->free(), a->device.id) < std::tuple(a->free(), b->device.id);
-    });
-  }
+  for (auto& pack : option.packs) sort_by_room(pack.devices);
   std::sort(option.packs.begin(), option.packs.end(), [](const auto& a, const auto& b) {
     const auto rank = [](const PackOption& pack) {
       return std::tuple(pack.devices.empty(), state_rank(pack.status->state),
@@ -199,7 +206,12 @@ bool filter(const PlacementRequest& request, const model::WorkerView& worker, Op
                   worker.reason.empty() ? std::string(enum_name(worker.state)) : worker.reason);
   }
   if (worker.scheduling != model::Scheduling::open) return reject(RejectionCode::cordoned);
-  for (const auto& [label, value] : request.deployment.worker_selector) {
+  if (std::ranges::find(request.avoid, worker.name) != request.avoid.end()) {
+    return reject(RejectionCode::failed_there);
+  }
+  const auto& wished = request.deployment.worker_selector;
+  for (const auto& [label, value] :
+       wished.empty() ? request.backend.descriptor().worker_selector : wished) {
     const auto found = worker.labels.find(label);
     if (found == worker.labels.end() || found->second != value) {
       return reject(RejectionCode::label_mismatch, fmt::format("{}={}", label, value));

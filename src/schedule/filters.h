@@ -14,6 +14,8 @@ struct PackOption {
   std::vector<const model::DeviceView*> devices;  // without the CPU, the most free memory first
 };
 
+struct KnownClaims;
+
 // A worker that passed the filters.
 struct Option {
   const model::WorkerView* worker = nullptr;
@@ -21,6 +23,7 @@ struct Option {
   std::vector<PackOption> packs;  // the best first
   bool cpu_allowed = true;        // false where devices were named and the CPU is not among them
   std::vector<std::string> unusable;  // devices that no pack can use, with their names
+  KnownClaims* known = nullptr;       // see claims.h; null: nothing is kept
 };
 
 // Where `worker` passes, returns true and fills `option`; else adds one rejection or more.

@@ -1,80 +1,15 @@
 #include "schedule/layout.h"
 
-#include "estimate/observed.h"
+#include "schedule/claims.h"
+#include "schedule/ranks.h"
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 namespace berth::schedule {
 namespace {
-
-using backends::EstimateRequest;
-using Devices = std::vector<const model::DeviceView*>;
-using Shares = std::vector<EstimateRequest::DeviceShare>;
-
-// A claim that does not fit: where, and by how much.
-struct Shortage {
-  std::size_t device = 0;  // position in the claim; the host is the last
-  Bytes needed;
-  Bytes available;
-};
-
-// Everything about one pack of one worker that the stages share.
-class Bench {
- public:
-  Bench(const PlacementRequest& request, const Option& option, const PackOption& pack,
-        const model::Serving& serving)
-      : request_(request), option_(option), serving_(serving), build_(pack.status->pack.build) {
-    if (request.compute != nullptr && request.compute->build == build_) compute_ = request.compute;
-  }
-
-  [[nodiscard]] Result<model::Claim> claim(const Shares& shares) const {
-    auto claim = request_.backend.estimate({.profile = request_.profile,
-                                            .parameters = request_.parameters,
-                                            .serving = serving_,
-                                            .devices = shares,
-                                            .cores = option_.worker->system.cores,
-                                            .compute = compute_});
-    if (claim) {
-      const auto* seen = estimate::find_observed(request_.observed, build_, serving_, *claim);
-      if (seen != nullptr) estimate::apply_observed(*seen, *claim);
-    }
-    const auto& given = request_.deployment.claim;
-    if (!claim || !given || (!given->vram && !given->ram)) return claim;
-    claim->method = model::ClaimMethod::given;
-    for (std::size_t i = 0; i < claim->devices.size(); ++i) {
-      auto& device = claim->devices[i];
-      const auto& figure = i + 1 == claim->devices.size() ? given->ram : given->vram;
-      if (figure) device = {.device = device.device, .weights = *figure};
-    }
-    return claim;
-  }
-
-  // The first device that is too small. Devices that share the CPU's memory count with the host,
-  // which is asked last, or not at all.
-  [[nodiscard]] std::optional<Shortage> shortage(const model::Claim& claim, const Devices& devices,
-                                                 bool with_host = true) const {
-    Bytes host = claim.devices.back().total();
-    for (std::size_t i = 0; i < devices.size(); ++i) {
-      const auto needed = claim.devices[i].total();
-      if (devices[i]->device.unified) host += needed;
-      if (needed > devices[i]->free()) return Shortage{i, needed, devices[i]->free()};
-    }
-    if (with_host && host > option_.host->free())
-      return Shortage{devices.size(), host, option_.host->free()};
-    return std::nullopt;
-  }
-
-  [[nodiscard]] std::uint32_t layers() const { return request_.backend.layers(request_.profile); }
-
- private:
-  const PlacementRequest& request_;
-  const Option& option_;
-  model::Serving serving_;
-  std::string_view build_;  // of the pack's engine
-  const model::ComputeTable* compute_ = nullptr;
-};
 
 // `layers` in the proportions given: largest remainder, earlier devices first at ties.
 Shares proportional(const Devices& devices, const std::vector<double>& parts,
@@ -103,17 +38,17 @@ std::vector<double> free_parts(const Devices& devices) {
 
 // Layers over several devices, moved from the first that is too small to the one with the most
 // room left until they fit. Fails with the last shortage.
-tl::expected<model::Claim, Shortage> balance(const Bench& bench, const Devices& devices,
+tl::expected<model::Claim, Shortage> balance(const Claims& claims, const Devices& devices,
                                              Shares shares, bool may_move, bool with_host,
                                              Error& error) {
   std::optional<Shortage> short_of;
-  for (std::uint32_t moves = 0; moves <= bench.layers(); ++moves) {
-    auto claim = bench.claim(shares);
+  for (std::uint32_t moves = 0; moves <= claims.layers(); ++moves) {
+    auto claim = claims.claim(shares);
     if (!claim) {
       error = std::move(claim).error();
       return tl::unexpected(Shortage{devices.size(), {}, {}});
     }
-    short_of = bench.shortage(*claim, devices, with_host);
+    short_of = claims.shortage(*claim, devices, with_host);
     const bool each_has_some = std::all_of(shares.begin(), shares.end(),
                                            [](const auto& share) { return share.layers != 0; });
     if (!short_of && each_has_some) return *std::move(claim);
@@ -145,18 +80,19 @@ class StageRun {
  public:
   StageRun(const PlacementRequest& request, const Option& option, const PackOption& pack,
            const model::Serving& serving, Rejections& rejections)
-      : bench_(request, option, pack, serving),
+      : claims_(request, option, pack, serving),
         option_(option),
         devices_(pack.devices),
         wish_(request.backend.device_wish(request.parameters)),
         policy_(request.deployment.placement),
         rejections_(rejections) {
-    if (!request.backend.descriptor().several_devices && devices_.size() > 1) single_ = true;
+    const bool can_share = request.backend.descriptor().division == backends::Division::layers;
+    single_ = !can_share && devices_.size() > 1;
   }
 
   std::optional<model::Claim> one_device() {
-    if (wish_.split.size() > 1 || wished() < bench_.layers()) return std::nullopt;
-    return on_one(bench_.layers(), true);
+    if (wish_.split.size() > 1 || wished() < claims_.layers()) return std::nullopt;
+    return on_one(claims_.layers(), true);
   }
 
   std::optional<model::Claim> several_devices() {
@@ -167,14 +103,14 @@ class StageRun {
                                                    wish_.split.size(), devices_.size())});
       return std::nullopt;
     }
-    if (single_ || wished() < bench_.layers()) return std::nullopt;
-    return on_several(bench_.layers(), true);
+    if (single_ || wished() < claims_.layers()) return std::nullopt;
+    return on_several(claims_.layers(), true);
   }
 
   // As many layers as fit, at most as many as wished; one device where that holds as many. More
   // layers need more of the devices and less of the host, so the host is asked at the end.
   std::optional<model::Claim> partial_offload() {
-    const auto most = std::min(wished(), bench_.layers() - 1);
+    const auto most = std::min(wished(), claims_.layers() - 1);
     with_host_ = false;
     std::optional<model::Claim> best;
     std::uint32_t low = 0;  // fits; 0 is no offload
@@ -200,7 +136,7 @@ class StageRun {
         if (view->device.id == device.device) devices.push_back(view);
       }
     }
-    if (const auto short_of = bench_.shortage(*best, devices)) {
+    if (const auto short_of = claims_.shortage(*best, devices)) {
       note(RejectionCode::host_memory, *short_of, {}, "");
       return std::nullopt;
     }
@@ -208,12 +144,12 @@ class StageRun {
   }
 
   std::optional<model::Claim> cpu() {
-    auto claim = bench_.claim({});
+    auto claim = claims_.claim({});
     if (!claim) {
       no_estimate(claim.error());
       return std::nullopt;
     }
-    const auto short_of = bench_.shortage(*claim, {});
+    const auto short_of = claims_.shortage(*claim, {});
     if (!short_of) return *std::move(claim);
     note(RejectionCode::host_memory, *short_of, {}, "");
     return std::nullopt;
@@ -221,7 +157,7 @@ class StageRun {
 
  private:
   [[nodiscard]] std::uint32_t wished() const {
-    return std::min(wish_.layers.value_or(bench_.layers()), bench_.layers());
+    return std::min(wish_.layers.value_or(claims_.layers()), claims_.layers());
   }
 
   std::optional<model::Claim> on_any(std::uint32_t layers) {
@@ -237,13 +173,14 @@ class StageRun {
     if (policy_ == model::PlacementPolicy::binpack) std::reverse(order.begin(), order.end());
     std::optional<Shortage> nearest;
     Devices nearest_device;
+    auto claim = claims_.claim({{order.front()->device.id, layers}});
+    if (!claim) {
+      if (say) no_estimate(claim.error());
+      return std::nullopt;
+    }
     for (const auto* view : order) {
-      auto claim = bench_.claim({{view->device.id, layers}});
-      if (!claim) {
-        if (say) no_estimate(claim.error());
-        return std::nullopt;
-      }
-      const auto short_of = bench_.shortage(*claim, {view}, with_host_);
+      claim->devices.front().device = view->device.id;
+      const auto short_of = claims_.shortage(*claim, {view}, with_host_);
       if (!short_of) return *std::move(claim);
       if (!nearest || short_of->available > nearest->available) {
         nearest = short_of;
@@ -271,7 +208,7 @@ class StageRun {
       }
       const auto parts = wish_.split.empty() ? free_parts(devices) : wish_.split;
       Error error;
-      auto claim = balance(bench_, devices, proportional(devices, parts, layers),
+      auto claim = balance(claims_, devices, proportional(devices, parts, layers),
                            wish_.split.empty(), with_host_, error);
       if (claim) return *std::move(claim);
       nearest = claim.error();
@@ -286,9 +223,9 @@ class StageRun {
 
   void note_no_layer() {
     const auto* view = devices_.front();
-    const auto claim = bench_.claim({{view->device.id, 1}});
+    const auto claim = claims_.claim({{view->device.id, 1}});
     if (!claim) return no_estimate(claim.error());
-    if (const auto short_of = bench_.shortage(*claim, {view})) {
+    if (const auto short_of = claims_.shortage(*claim, {view})) {
       note(short_of->device == 0 ? RejectionCode::no_layer_fits : RejectionCode::host_memory,
            *short_of, {view}, "");
     }
@@ -313,7 +250,7 @@ class StageRun {
                            .detail = error.to_string()});
   }
 
-  Bench bench_;
+  Claims claims_;
   const Option& option_;
   const Devices& devices_;
   backends::DeviceWish wish_;
@@ -322,6 +259,10 @@ class StageRun {
   bool single_ = false;
   bool with_host_ = true;  // whether the host's memory is asked for
 };
+
+void add(Rejections& to, Rejections from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
 
 }  // namespace
 
@@ -334,6 +275,11 @@ std::optional<Layout> lay_out(const PlacementRequest& request, const Option& opt
     if (!serving) continue;  // place() has asked already
     if (context != 0) serving->context = context;
     Rejections found;
+    if (request.backend.descriptor().division == backends::Division::ranks && stage != Stage::cpu) {
+      if (auto laid = lay_out_ranks(request, option, pack, *serving, stage, found)) return laid;
+      if (&pack == &option.packs.front()) add(rejections, std::move(found));
+      continue;
+    }
     StageRun run(request, option, pack, *serving, found);
     std::optional<model::Claim> claim;
     switch (stage) {
@@ -346,14 +292,14 @@ std::optional<Layout> lay_out(const PlacementRequest& request, const Option& opt
       case Stage::partial_offload:
         claim = run.partial_offload();
         break;
+      case Stage::several_workers:  // see span.h
+        break;
       case Stage::cpu:
         claim = run.cpu();
         break;
     }
     if (claim) return Layout{*std::move(claim), *serving, pack.status->pack.name};
-    if (&pack == &option.packs.front()) {
-      rejections.insert(rejections.end(), found.begin(), found.end());
-    }
+    if (&pack == &option.packs.front()) add(rejections, std::move(found));
   }
   return std::nullopt;
 }

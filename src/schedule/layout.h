@@ -13,6 +13,7 @@ struct Layout {
   model::Claim claim;
   model::Serving serving;
   std::string pack;
+  std::vector<std::string> overcommitted = {};  // what does not fit of what the user chose
 };
 
 // Tries `stage` on a worker with its packs, the best first. `context` replaces the tokens per

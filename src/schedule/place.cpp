@@ -1,7 +1,9 @@
 #include "schedule/place.h"
 
+#include "schedule/claims.h"
 #include "schedule/layout.h"
 #include "schedule/score.h"
+#include "schedule/span.h"
 
 #include <algorithm>
 #include <array>
@@ -12,8 +14,8 @@ namespace {
 
 using model::CpuOffload;
 
-constexpr std::array kStages = {Stage::one_device, Stage::several_devices, Stage::partial_offload,
-                                Stage::cpu};
+constexpr std::array kStages = {Stage::one_device, Stage::several_devices, Stage::several_workers,
+                                Stage::partial_offload, Stage::cpu};
 constexpr std::size_t kExplained = 8;  // workers for which a context that fits is sought
 
 bool has_devices(const Option& option) {
@@ -49,6 +51,9 @@ class StageRules {
       : request_(request), offload_(cpu_offload_of(request)) {
     const auto wish = request.backend.device_wish(request.parameters);
     const auto layers = request.backend.layers(request.profile);
+    when_full_ =
+        request.deployment.cpu_when_full.value_or(request.backend.descriptor().cpu_when_full);
+    has_parts_ = request.backend.descriptor().division == backends::Division::layers;
     no_layers_ = wish.layers == 0U;
     fewer_layers_ = wish.layers && *wish.layers != 0 && *wish.layers < layers;
   }
@@ -65,9 +70,10 @@ class StageRules {
   }
 
   bool may(const Option& option, Stage stage, Rejections& rejections) const {
+    if (stage == Stage::several_workers) return false;  // not one worker's to do
     if (stage != Stage::cpu) {
       if (cpu_only() || !has_devices(option)) return false;
-      return stage != Stage::partial_offload || offload_ == CpuOffload::allow;
+      return stage != Stage::partial_offload || (has_parts_ && offload_ == CpuOffload::allow);
     }
     if (offload_ == CpuOffload::never) {
       if (has_devices(option)) return false;  // its devices' figures say enough
@@ -79,7 +85,7 @@ class StageRules {
       return reject(option, rejections, RejectionCode::offload_not_allowed,
                     "only devices were asked for, and the CPU alone may compute");
     }
-    if (cpu_only() || !has_devices(option)) return true;
+    if (cpu_only() || when_full_ || !has_devices(option)) return true;
     if (!any_layer_fits_when_empty(request_, option)) return true;
     return reject(option, rejections, RejectionCode::cpu_when_full, "");
   }
@@ -94,6 +100,8 @@ class StageRules {
 
   const PlacementRequest& request_;
   CpuOffload offload_;
+  bool when_full_ = false;  // the CPU alone is good enough for a model whose devices are full
+  bool has_parts_ = false;  // of which some may be the CPU's
   bool no_layers_ = false;
   bool fewer_layers_ = false;
 };
@@ -140,7 +148,7 @@ std::uint32_t fitting_context(const PlacementRequest& request, const Option& opt
 
 bool is_about_memory(RejectionCode code) {
   return code == RejectionCode::device_memory || code == RejectionCode::host_memory ||
-         code == RejectionCode::no_layer_fits;
+         code == RejectionCode::no_layer_fits || code == RejectionCode::rank_memory;
 }
 
 void add_fitting_contexts(const PlacementRequest& request, const std::vector<Option>& options,
@@ -154,6 +162,7 @@ void add_fitting_contexts(const PlacementRequest& request, const std::vector<Opt
     if (last == rejections.rend()) continue;
     if (const auto context = fitting_context(request, option, rules); context != 0) {
       last->fitting_context = context;
+      last->context_flag = request.backend.descriptor().context_flag;
     }
   }
 }
@@ -166,6 +175,25 @@ void sort_by_worker(Rejections& rejections) {
   }
   rejections.clear();
   for (auto& [worker, rejection] : sorted) rejections.push_back(std::move(rejection));
+}
+
+ScoredPlacement scored(const PlacementRequest& request, const Option& option, Stage stage,
+                       Layout layout, std::vector<model::SubordinatePlacement> subordinates) {
+  ScoredPlacement found{.placement = {.worker = option.worker->name,
+                                      .claim = std::move(layout.claim),
+                                      .subordinates = std::move(subordinates),
+                                      .pack = std::move(layout.pack),
+                                      .overcommit = !layout.overcommitted.empty()},
+                        .serving = layout.serving,
+                        .stage = stage,
+                        .warnings = warnings_of(option, stage),
+                        .rejections = {}};
+  for (const auto& why : layout.overcommitted) {
+    found.warnings.push_back("placed where you asked for it, although " + why);
+  }
+  found.score = score_of(*option.worker, request.deployment.name, found.placement,
+                         request.deployment.placement);
+  return found;
 }
 
 Rejections invalid(std::string detail) {
@@ -186,26 +214,26 @@ tl::expected<ScoredPlacement, Rejections> place(const PlacementRequest& request,
 
   Rejections rejections;
   std::vector<Option> options;
+  KnownClaims known;
   for (const auto& [name, worker] : cluster.workers()) {
     Option option;
+    option.known = &known;
     if (filter(request, worker, option, rejections)) options.push_back(std::move(option));
   }
   for (const auto stage : kStages) {
     std::optional<ScoredPlacement> best;
+    if (stage == Stage::several_workers && !rules.cpu_only()) {
+      auto span = span_workers(request, options, *serving, rejections);
+      if (span) {
+        best = scored(request, *span->main, stage, std::move(span->layout),
+                      std::move(span->subordinates));
+      }
+    }
     for (const auto& option : options) {
       if (!rules.may(option, stage, rejections)) continue;
       auto layout = lay_out(request, option, stage, 0, rejections);
       if (!layout) continue;
-      ScoredPlacement found{.placement = {.worker = option.worker->name,
-                                          .claim = std::move(layout->claim),
-                                          .subordinates = {},
-                                          .pack = std::move(layout->pack)},
-                            .serving = layout->serving,
-                            .stage = stage,
-                            .warnings = warnings_of(option, stage),
-                            .rejections = {}};
-      found.score = score_of(*option.worker, request.deployment.name, found.placement,
-                             request.deployment.placement);
+      auto found = scored(request, option, stage, *std::move(layout), {});
       // Workers come in the order of their names: the first wins a tie.
       if (!best || found.score > best->score) best = std::move(found);
     }

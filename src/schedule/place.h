@@ -10,6 +10,7 @@
 #include "model/profile.h"
 #include "schedule/rejection.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,11 +24,12 @@ struct PlacementRequest {
   // What an engine has measured of its buffers; it holds for packs of that build.
   const model::ComputeTable* compute = nullptr;
   const model::Observation* observed = nullptr;  // what earlier instances took
+  std::span<const std::string> avoid = {};       // workers on which it failed too often
 };
 
 // How the model is laid out; the first stage that any worker can do wins.
-enum class Stage { one_device, several_devices, partial_offload, cpu };
-BOOST_DESCRIBE_ENUM(Stage, one_device, several_devices, partial_offload, cpu)
+enum class Stage { one_device, several_devices, several_workers, partial_offload, cpu };
+BOOST_DESCRIBE_ENUM(Stage, one_device, several_devices, several_workers, partial_offload, cpu)
 
 struct ScoredPlacement {
   model::Placement placement;
@@ -39,10 +41,11 @@ struct ScoredPlacement {
 };
 
 // Finds where `request` fits best in `cluster`. Filters (named in RejectionCode) say which workers,
-// packs and devices count; then stages: one device whole, several devices of one worker, as many
-// layers as possible on devices, the CPU alone. With cpu_offload "allow" (the default) the CPU
-// alone is chosen only where no device could take a layer even when empty: a model whose devices
-// are merely full waits.
+// packs and devices count; then stages: one device whole, several devices of one worker, devices of
+// several workers, as many layers as possible on devices, the CPU alone. With cpu_offload "allow"
+// the CPU alone is chosen only where no device could take a layer even when empty: a model whose
+// devices are merely full waits, unless cpu_when_full says otherwise. Devices that the user named
+// for ranks are taken though an estimate speaks against them: Placement::overcommit.
 // Returns the placement with its score, or every reason that kept each worker out (never an empty
 // list), with the context that would fit for the first few workers.
 [[nodiscard]] tl::expected<ScoredPlacement, Rejections> place(const PlacementRequest& request,

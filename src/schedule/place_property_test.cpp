@@ -30,6 +30,8 @@ rc::Gen<model::WorkerView> any_worker(const std::string& name) {
     }
     if (*rc::gen::inRange(0, 6) == 0) view.state = model::WorkerState::not_ready;
     if (*rc::gen::inRange(0, 4) == 0) view.packs = {pack("small", {"cpu"})};
+    view.packs.push_back(pack("vllm", {"cuda"}));
+    view.packs.back().pack.backend = "vllm";
     return view;
   });
 }
@@ -42,7 +44,23 @@ std::vector<model::WorkerView> any_workers() {
   return workers;
 }
 
+Asked any_request_for_ranks() {
+  const auto heads = *rc::gen::element(8U, 12U, 32U);
+  auto request = asked_for_ranks("vllm", {}, heads);
+  request.profile.weights.layers.assign(
+      32, 1_MiB * static_cast<std::uint64_t>(*rc::gen::inRange(1, 2000)));
+  auto& parameters = request.deployment.parameters;
+  if (*rc::gen::inRange(0, 4) == 0) parameters = {"-tp", *rc::gen::element<std::string>("2", "4")};
+  if (*rc::gen::inRange(0, 3) == 0) {
+    parameters.insert(parameters.end(), {"--gpu-memory-utilization", "0.5"});
+  } else if (*rc::gen::inRange(0, 2) == 0) {
+    parameters.insert(parameters.end(), {"--kv-cache-memory-bytes", "17179869184"});
+  }
+  return request;
+}
+
 Asked any_request() {
+  if (*rc::gen::inRange(0, 3) == 0) return any_request_for_ranks();
   auto request = asked();
   request.profile = llama(static_cast<std::uint32_t>(*rc::gen::inRange(1, 60)));
   auto& deployment = request.deployment;
@@ -64,21 +82,29 @@ bool check(const std::string& what, const std::function<void()>& property) {
   return rc::check(what, property);
 }
 
+void check_free(const model::ClusterView& view, const std::string& worker,
+                const std::vector<model::DeviceClaim>& claims) {
+  const auto* host = view.find(worker);
+  RC_ASSERT(host != nullptr);
+  Bytes shared;
+  for (const auto& claim : claims) {
+    const auto* device = host->find_device(claim.device);
+    RC_ASSERT(device != nullptr);
+    RC_ASSERT(claim.total() <= device->free());
+    if (device->device.unified || claim.device == "cpu") shared += claim.total();
+  }
+  RC_ASSERT(shared <= host->find_device("cpu")->free());
+}
+
 TEST(PlaceProperty, NeverExceedsTheFreeMemoryOfAnyDevice) {
   EXPECT_TRUE(check("within free memory", [] {
     const auto view = cluster(any_workers());
     const auto placed = any_request().place(view);
     if (!placed) return;
-    const auto* host = view.find(placed->placement.worker);
-    RC_ASSERT(host != nullptr);
-    Bytes shared;
-    for (const auto& claim : placed->placement.claim.devices) {
-      const auto* device = host->find_device(claim.device);
-      RC_ASSERT(device != nullptr);
-      RC_ASSERT(claim.total() <= device->free());
-      if (device->device.unified || claim.device == "cpu") shared += claim.total();
+    check_free(view, placed->placement.worker, placed->placement.claim.devices);
+    for (const auto& part : placed->placement.subordinates) {
+      check_free(view, part.worker, part.devices);
     }
-    RC_ASSERT(shared <= host->find_device("cpu")->free());
   }));
 }
 

@@ -13,7 +13,6 @@ namespace {
 
 using namespace testing;  // the fixtures
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 // A plan, with its launch, of a request that is kept alive meanwhile.
 Plan plan_of(const Asked& request, const model::ClusterView& view) {

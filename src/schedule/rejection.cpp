@@ -9,7 +9,8 @@ constexpr std::size_t kNamed = 5;  // workers named on a line
 
 std::string with_context(const Rejection& rejection, std::string text) {
   if (rejection.fitting_context) {
-    text += fmt::format("; would fit with --ctx-size {}", *rejection.fitting_context);
+    text +=
+        fmt::format("; would fit with {} {}", rejection.context_flag, *rejection.fitting_context);
   }
   return text;
 }
@@ -31,6 +32,8 @@ std::string explain(const Rejection& rejection) {
       return "other workers were asked for";
     case RejectionCode::worker_not_ready:
       return "not ready: " + or_else(r.detail, "no reason given");
+    case RejectionCode::failed_there:
+      return "it failed there too often";
     case RejectionCode::cordoned:
       return "cordoned";
     case RejectionCode::label_mismatch:
@@ -48,6 +51,13 @@ std::string explain(const Rejection& rejection) {
                          r.detail.empty() ? "" : "; " + r.detail);
     case RejectionCode::offload_not_allowed:
       return or_else(r.detail, "the CPU would have to compute layers, and cpu_offload is never");
+    case RejectionCode::rank_memory:
+      return with_context(r, fmt::format("{}needs {} and may take {} of {}",
+                                         r.detail.empty() ? "" : r.detail + " each ", r.needed,
+                                         r.available, r.device));
+    case RejectionCode::device_taken:
+      return fmt::format("takes {} of {}, which has {} free{}", r.needed, r.device, r.available,
+                         r.detail.empty() ? "" : "; " + r.detail);
     case RejectionCode::device_memory:
       return with_context(
           r, fmt::format("needs {} on {}, {} has {}", r.needed,
@@ -61,7 +71,7 @@ std::string explain(const Rejection& rejection) {
     case RejectionCode::no_layout:
       return or_else(r.detail, "its devices can not share the layers in the way asked for");
     case RejectionCode::cpu_when_full:
-      return "its devices are full; cpu_offload: only would run it on the CPU";
+      return "its devices are full; cpu_offload: only, or cpu_when_full, would run it on the CPU";
     case RejectionCode::no_estimate:
       return "its memory is not known: " + r.detail;
   }

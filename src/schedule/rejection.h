@@ -16,6 +16,7 @@ enum class RejectionCode {
   invalid_request,      // the deployment itself can not be met anywhere; `detail` says why
   not_wanted,           // other workers or devices were named
   worker_not_ready,     // `detail` is the worker's reason
+  failed_there,         // it was started there too often in vain
   cordoned,             // an operator wants nothing new there
   label_mismatch,       // `detail` is the label
   platform,             // the backend does not run on "os/arch"
@@ -24,6 +25,8 @@ enum class RejectionCode {
   unknown_device,       // a wanted device is not there
   device_unusable,      // no pack can use the wanted device
   offload_not_allowed,  // the CPU would have to compute, and may not
+  rank_memory,          // `needed` of each device against `available`, what the engine may take
+  device_taken,         // `needed` is what the engine takes of any device, against `available`
   device_memory,        // `needed` on one device or several against `available`
   no_layer_fits,        // not even one layer on any device
   host_memory,          // `needed` of the machine's memory against `available`
@@ -32,9 +35,10 @@ enum class RejectionCode {
   no_estimate,          // how much memory it takes is not known
 };
 BOOST_DESCRIBE_ENUM(RejectionCode, no_workers, invalid_request, not_wanted, worker_not_ready,
-                    cordoned, label_mismatch, platform, no_pack, pack_lacks, unknown_device,
-                    device_unusable, offload_not_allowed, device_memory, no_layer_fits, host_memory,
-                    no_layout, cpu_when_full, no_estimate)
+                    failed_there, cordoned, label_mismatch, platform, no_pack, pack_lacks,
+                    unknown_device, device_unusable, offload_not_allowed, rank_memory, device_taken,
+                    device_memory, no_layer_fits, host_memory, no_layout, cpu_when_full,
+                    no_estimate)
 
 struct Rejection {
   RejectionCode code = RejectionCode::invalid_request;
@@ -43,10 +47,12 @@ struct Rejection {
   Bytes needed;
   Bytes available;
   std::optional<std::uint32_t> fitting_context;  // tokens per request that would fit
+  std::string context_flag;                      // that asks for them
   std::string detail;
 };
 BOOST_DESCRIBE_STRUCT(Rejection, (),
-                      (code, worker, device, needed, available, fitting_context, detail))
+                      (code, worker, device, needed, available, fitting_context, context_flag,
+                       detail))
 
 using Rejections = std::vector<Rejection>;
 

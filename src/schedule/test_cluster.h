@@ -61,6 +61,7 @@ inline model::WorkerView worker(std::string name, Bytes ram, const std::vector<B
   model::WorkerView view;
   view.name = std::move(name);
   view.system = {.os = "linux", .arch = "amd64", .cores = 8, .threads = 16, .memory = ram};
+  view.labels = {{"os", "linux"}, {"arch", "amd64"}, {"worker-name", view.name}};
   view.devices.push_back(device(model::DeviceKind::cpu, 0, ram));
   for (std::uint32_t i = 0; i < gpus.size(); ++i) {
     view.devices.push_back(device(model::DeviceKind::cuda, i, gpus[i]));
@@ -77,6 +78,7 @@ inline model::ClusterView cluster(const std::vector<model::WorkerView>& workers)
 
 // A deployment with its profile and parameters, kept alive for place().
 struct Asked {
+  std::string backend = "llama-box";
   model::Deployment deployment;
   model::ModelProfile profile = llama();
   model::ComputeTable compute;
@@ -84,9 +86,9 @@ struct Asked {
 
   [[nodiscard]] tl::expected<ScoredPlacement, Rejections> place(
       const model::ClusterView& view) const {
-    const auto& backend = *backends::builtin_backends().find("llama-box");
-    const auto parameters = backends::parse_parameters(backend.descriptor(), deployment.parameters);
-    return schedule::place({deployment, profile, backend, parameters.value(), &compute, &observed},
+    const auto& chosen = *backends::builtin_backends().find(backend);
+    const auto parameters = backends::parse_parameters(chosen.descriptor(), deployment.parameters);
+    return schedule::place({deployment, profile, chosen, parameters.value(), &compute, &observed},
                            view);
   }
 };
@@ -97,6 +99,31 @@ inline Asked asked(std::vector<std::string> parameters = {}) {
   request.deployment.source = "/models/llama.gguf";
   request.deployment.parameters = std::move(parameters);
   return request;
+}
+
+// The same model in Hugging Face's format, of so many attention heads.
+inline Asked asked_for_ranks(std::string backend, std::vector<std::string> parameters = {},
+                             std::uint32_t heads = 32) {
+  Asked request = asked(std::move(parameters));
+  request.backend = std::move(backend);
+  request.profile.format = model::FileFormat::safetensors;
+  request.profile.model_type = "llama";
+  request.profile.attention.heads = heads;
+  request.profile.attention.kv_heads.assign(request.profile.layer_count, heads);
+  return request;
+}
+
+// A worker whose pack is for another backend.
+inline model::WorkerView worker_for(const std::string& backend, std::string name,
+                                    const std::vector<Bytes>& devices,
+                                    model::DeviceKind kind = model::DeviceKind::cuda) {
+  auto view = worker(std::move(name), 64_GiB);
+  for (std::uint32_t i = 0; i < devices.size(); ++i) {
+    view.devices.push_back(device(kind, i, devices[i]));
+  }
+  view.packs = {pack("engine", {"cpu", std::string(enum_name(kind))})};
+  view.packs.front().pack.backend = backend;
+  return view;
 }
 
 }  // namespace berth::schedule::testing

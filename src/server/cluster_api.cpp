@@ -4,6 +4,7 @@
 #include "cluster/version.h"
 #include "server/gangs.h"
 #include "server/watch_stream.h"
+#include "server/worker_documents.h"
 #include "sources/hub/settings.h"
 #include "store/typed.h"
 
@@ -12,11 +13,6 @@ namespace {
 
 using model::Instance;
 using model::InstanceState;
-
-bool is_for(const json::object& document, std::string_view worker) {
-  const auto* owner = document.if_contains("worker");
-  return owner != nullptr && owner->is_string() && owner->get_string() == worker;
-}
 
 // How this server reaches the hubs; nothing where its own settings are wrong, which it says when it
 // lists a model.

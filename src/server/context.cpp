@@ -3,6 +3,9 @@
 #include "base/log.h"
 #include "store/typed.h"
 
+#include <atomic>
+#include <memory>
+
 namespace berth::server {
 namespace {
 
@@ -28,19 +31,24 @@ net::Task<> answer(ServerContext& context, RouteAccess access, net::ThreadPool& 
     co_await exchange.respond(net::error_response(body.error()));
     co_return;
   }
-  auto parsed = parse_body(*body);
-  if (!parsed) {
-    co_await exchange.respond(net::error_response(parsed.error()));
-    co_return;
-  }
   ApiRequest request{.head = exchange.request(),
                      .params = exchange.params(),
-                     .body = std::move(*parsed),
+                     .body = nullptr,
                      .member = *std::move(admitted)};
-  auto work = [&context, &handler, request = std::move(request)] {
+  // Of many that come at once, some have given up by the time that their turn comes. To work for
+  // them would make the others give up as well.
+  const auto is_gone = std::make_shared<std::atomic<bool>>(false);
+  exchange.on_client_gone([is_gone] { *is_gone = true; });
+  // A body is read where it is needed: as values it takes many times the memory of its text.
+  auto work = [&context, &handler, &text = *body, request = std::move(request),
+               is_gone]() mutable -> Result<net::Response> {
+    if (*is_gone) return fail(ErrorCode::cancelled, "the client has left");
+    BERTH_TRY(request.body, parse_body(text));
     return handler(context, request);
   };
   auto response = co_await net::offload(pool, std::move(work));
+  exchange.on_client_gone({});
+  if (exchange.gone()) co_return;
   if (!response) {
     const Error& error = response.error();
     if (http_status(error.code) >= 500) {

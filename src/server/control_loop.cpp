@@ -81,7 +81,8 @@ void ControlLoop::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock(mutex_);
-      woken_.wait_for(lock, stop, health_.next_look(kSweep), [this] { return poked_; });
+      const Duration most = std::min<Duration>(look_again_, kSweep);
+      woken_.wait_for(lock, stop, health_.next_look(most), [this] { return poked_; });
       poked_ = false;
     }
     if (stop.stop_requested()) return;
@@ -285,6 +286,7 @@ Result<bool> ControlLoop::run_once() {
   const Randomness random{.new_id = [] { return random_id(5); },
                           .new_key = [] { return random_key(); }};
   Decision decision = reconcile(state, backends_, random);
+  look_again_ = decision.look_again.value_or(Duration::max());
   if (decision.writes.empty()) {
     BERTH_CHECK(note_drained(decision.drained));
     return judged;

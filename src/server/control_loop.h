@@ -78,6 +78,7 @@ class ControlLoop {
   std::set<std::string> given_up_;  // workers, by the last look
   std::atomic<Duration::rep> hold_left_ = 0;
   std::optional<SystemTime> held_until_;
+  Duration look_again_ = Duration::max();  // by the last look
   mutable std::mutex mutex_;
   std::map<model::WorkerState, std::size_t> worker_counts_;
   std::condition_variable_any woken_;

@@ -100,6 +100,7 @@ class Sets {
          .state = status.state,
          .reason = status.reason,
          .file = status.file,
+         .from = status.from,
          .size = status.total,
          .done = status.done,
          .per_second = status.per_second,

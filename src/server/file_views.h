@@ -23,6 +23,7 @@ struct FileView {
   model::FilesState state = model::FilesState::ready;
   std::string reason;
   std::string file;
+  std::string from;
   std::uint64_t files = 0;
   Bytes size;
   Bytes done;
@@ -37,11 +38,12 @@ struct FileView {
   std::string asked_at;
 };
 BOOST_DESCRIBE_STRUCT(FileView, (),
-                      (worker, source, hub, repository, commit, state, reason, file, files, size,
-                       done, per_second, seconds_left, folder, used_by, kept, fetched, writable,
-                       used_at, asked_at))
+                      (worker, source, hub, repository, commit, state, reason, file, from, files,
+                       size, done, per_second, seconds_left, folder, used_by, kept, fetched,
+                       writable, used_at, asked_at))
 inline constexpr FieldInfo kFileViewFields[] = {
     {.name = "file", .text = "that is being downloaded, by its path in the repository"},
+    {.name = "from", .text = "the worker that it comes from; empty: the hub"},
     {.name = "files", .text = "how many they are"},
     {.name = "size", .text = "all of them", .unit = "bytes"},
     {.name = "done", .text = "what is there", .unit = "bytes"},

@@ -16,6 +16,7 @@ model::ClusterView imagined(const FitQuestion& question) {
   const Bytes host = question.host == 0_B ? kPlenty : question.host;
   model::WorkerView worker{.name = "here"};
   worker.system = {.os = "linux", .arch = "amd64", .cores = question.cores, .memory = host};
+  worker.labels = question.backend.descriptor().worker_selector;
   const auto add = [&](model::DeviceKind kind, std::string id, std::uint32_t index, Bytes memory) {
     model::DeviceView view;
     view.device.kind = kind;
@@ -56,8 +57,8 @@ struct Laid {
   std::vector<std::string> reasons;
 };
 
-// Engines that split a model by layers: what place() says.
-Result<Laid> lay_by_layers(const FitQuestion& question, const std::vector<std::string>& flags) {
+// What place() says.
+Result<Laid> lay(const FitQuestion& question, const std::vector<std::string>& flags) {
   BERTH_TRY(const auto parsed, backends::parse_parameters(question.backend.descriptor(), flags));
   model::Deployment deployment{.name = "imagined", .source = "/imagined", .parameters = flags};
   const auto placed =
@@ -76,44 +77,6 @@ Result<Laid> lay_by_layers(const FitQuestion& question, const std::vector<std::s
                                                                   : FitKind::none;
   laid.reasons = placed->warnings;
   return laid;
-}
-
-// Engines whose ranks share every layer: the least number of devices that hold it, the largest
-// first.
-Result<Laid> lay_by_ranks(const FitQuestion& question, const std::vector<std::string>& flags) {
-  const auto& backend = question.backend;
-  BERTH_TRY(const auto parsed, backends::parse_parameters(backend.descriptor(), flags));
-  BERTH_TRY(const auto serving, backend.serving(question.profile, parsed, true));
-  auto devices = question.devices;
-  std::ranges::sort(devices, std::ranges::greater());
-  Laid laid;
-  for (std::size_t count = 1; count <= devices.size(); ++count) {
-    backends::EstimateRequest request{.profile = question.profile,
-                                      .parameters = parsed,
-                                      .serving = serving,
-                                      .devices = {},
-                                      .cores = question.cores,
-                                      .compute = &question.compute};
-    for (std::size_t i = 0; i < count; ++i) {
-      request.devices.push_back({fmt::format("device:{}", i), 0});
-    }
-    auto claim = backend.estimate(request);
-    if (!claim) {
-      laid.reasons.push_back(fmt::format("on {}: {}", count, claim.error().to_string()));
-      continue;
-    }
-    const Bytes usable = backend.usable(parsed, devices[count - 1]);
-    const Bytes needed = claim->devices.front().total();
-    if (needed <= usable) return Laid{FitKind::whole, *std::move(claim), {}};
-    laid.reasons.push_back(fmt::format("on {}: each needs {} and may take {} of its {}", count,
-                                       needed, usable, devices[count - 1]));
-  }
-  return laid;
-}
-
-Result<Laid> lay(const FitQuestion& question, const std::vector<std::string>& flags) {
-  return question.backend.descriptor().cpu_offload ? lay_by_layers(question, flags)
-                                                   : lay_by_ranks(question, flags);
 }
 
 // The longest context with all of the model on the devices, in steps; 0 where there is none.

@@ -131,7 +131,7 @@ TEST(FitDevices, SaysWhyItDoesNotFit) {
   ASSERT_TRUE(found);
   EXPECT_EQ(found->kind, FitKind::none);
   ASSERT_THAT(found->reasons, testing::Not(IsEmpty()));
-  EXPECT_THAT(found->reasons.front(), HasSubstr("each needs"));
+  EXPECT_THAT(found->reasons.front(), HasSubstr("may take 5.4 GiB of device:0"));
   EXPECT_EQ(found->longest_context, 0U);
 }
 

@@ -53,8 +53,8 @@ bool is_unreachable(InstanceState state) { return state == InstanceState::unreac
 
 // What all members together are, while none has ended.
 void sum_up(model::Instance& instance, SystemTime now) {
-  const auto least =
-      std::ranges::min_element(instance.members, {}, [](const auto& m) { return step_of(m.state); });
+  const auto least = std::ranges::min_element(instance.members, {},
+                                              [](const auto& m) { return step_of(m.state); });
   if (least->state == InstanceState::ready) return instance.enter(least->state, "", now);
   const auto index = static_cast<std::size_t>(least - instance.members.begin());
   instance.enter(least->state, describe_member(instance.gang->members[index], least->reason), now);
@@ -152,15 +152,20 @@ bool lose_members(model::Instance& instance, const model::ClusterView& cluster) 
   return instance.members != before;
 }
 
-bool begin_again(model::Instance& instance, SystemTime now) {
+std::optional<Duration> pause_left(const model::Instance& instance, SystemTime now) {
   if (!instance.gang || !instance.gang->halted || instance.state != InstanceState::restarting) {
-    return false;
+    return std::nullopt;
   }
   const bool anything_runs = std::ranges::any_of(instance.members, [](const auto& member) {
     return member.pid.has_value() || !has_ended(member.state);
   });
-  if (anything_runs) return false;
-  if (time_in_state(instance, now) < model::restart_pause(instance.failures)) return false;
+  if (anything_runs) return std::nullopt;
+  const Duration left = model::restart_pause(instance.failures) - time_in_state(instance, now);
+  return std::max(left, Duration::zero());
+}
+
+bool begin_again(model::Instance& instance, SystemTime now) {
+  if (pause_left(instance, now) != Duration::zero()) return false;
   instance.gang->halted = false;
   ++instance.gang->attempt;
   for (auto& member : instance.gang->members) {
@@ -168,8 +173,8 @@ bool begin_again(model::Instance& instance, SystemTime now) {
     member.ports.clear();
   }
   for (auto& member : instance.members) member = {};
-  instance.enter(InstanceState::scheduled,
-                 fmt::format("attempt {} begins", instance.gang->attempt), now);
+  instance.enter(InstanceState::scheduled, fmt::format("attempt {} begins", instance.gang->attempt),
+                 now);
   return true;
 }
 

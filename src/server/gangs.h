@@ -8,6 +8,7 @@
 #include "model/cluster_view.h"
 #include "model/instance.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,10 @@ bool take_member(model::Instance& instance, const cluster::InstanceReport& repor
 // Notes which members are on silent workers: until all of those have reported again, nobody knows
 // whether the instance serves. False: none more; an instance that is one process has none.
 bool lose_members(model::Instance& instance, const model::ClusterView& cluster);
+
+// How long a gang that was halted still has to pause, once nothing of it runs: 0, it may begin
+// again. Nothing for all others.
+[[nodiscard]] std::optional<Duration> pause_left(const model::Instance& instance, SystemTime now);
 
 // Begins the next attempt of a gang that was halted, once nothing of it runs and its pause is over.
 // False: not yet, or there is nothing to begin.

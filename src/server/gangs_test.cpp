@@ -1,5 +1,7 @@
 #include "server/gangs.h"
 
+#include "model/restarts.h"
+
 #include <gtest/gtest.h>
 
 namespace berth::server {
@@ -73,6 +75,7 @@ TEST_F(Gangs, BeginAgainOnceNothingRunsAndThePauseIsOver) {
   say(1, InstanceState::restarting);
   now_ += seconds(10);
   EXPECT_FALSE(begin_again(instance_, now_)) << "the main process still runs";
+  EXPECT_EQ(pause_left(instance_, now_), std::nullopt) << "time alone changes nothing";
   say(0, InstanceState::restarting);
   EXPECT_EQ(instance_.failures, 1U) << "one failure, whoever ends for it";
   EXPECT_TRUE(begin_again(instance_, now_));
@@ -85,6 +88,7 @@ TEST_F(Gangs, BeginAgainOnceNothingRunsAndThePauseIsOver) {
   say(0, InstanceState::restarting);
   say(1, InstanceState::restarting);
   EXPECT_FALSE(begin_again(instance_, now_)) << "a pause that grows";
+  EXPECT_EQ(pause_left(instance_, now_), model::restart_pause(2));
   EXPECT_TRUE(begin_again(instance_, now_ + seconds(1)));
 }
 

@@ -239,12 +239,16 @@ Result<Member> Memberships::authenticate(const net::Request& request) const {
     return fail(ErrorCode::unauthenticated,
                 "this route is for workers, which show the cluster's certificate");
   }
+  return authenticate(*request.certificate);
+}
+
+Result<Member> Memberships::authenticate(const net::PeerCertificate& certificate) const {
   const SystemTime time = now();
   const std::scoped_lock lock(mutex_);
-  const auto known = certificates_.find(request.certificate->serial);
-  const bool is_worker = known != certificates_.end() &&
-                         cluster::worker_of_name(request.certificate->name, identity_.cluster()) ==
-                             known->second.worker;
+  const auto known = certificates_.find(certificate.serial);
+  const bool is_worker =
+      known != certificates_.end() &&
+      cluster::worker_of_name(certificate.name, identity_.cluster()) == known->second.worker;
   if (!is_worker) {
     return fail(ErrorCode::unauthenticated,
                 "the worker's certificate was revoked; join again with a new token");

@@ -85,6 +85,8 @@ class Memberships {
   // The worker whose certificate the request shows. Answers from memory. Fails with
   // unauthenticated.
   [[nodiscard]] Result<Member> authenticate(const net::Request& request) const;
+  // The worker whose certificate somebody else was shown.
+  [[nodiscard]] Result<Member> authenticate(const net::PeerCertificate& certificate) const;
 
   // When the newest certificate of each worker ends.
   [[nodiscard]] std::map<std::string, SystemTime> ends() const;

@@ -1,9 +1,9 @@
 #include "server/reconcile.h"
 
-#include "schedule/place.h"
 #include "server/assignments.h"
 #include "server/gangs.h"
 #include "server/placed_on.h"
+#include "server/placing.h"
 #include "server/replicas.h"
 #include "server/worker_view.h"
 
@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 
 namespace berth::server {
 namespace {
@@ -22,6 +23,8 @@ using store::Stored;
 
 // A worker takes an assignment up at once; after this long the reason says that it does not.
 constexpr std::chrono::seconds kTakeUp{60};
+// On so many workers an instance is tried: what fails everywhere is the model's own fault.
+constexpr std::size_t kMostTried = 3;
 
 // One instance with the changes of this pass.
 struct Working {
@@ -47,6 +50,7 @@ class Pass {
     end_stopping();
     claim_placed();
     for (const auto& model : state_.models) move_lost(model.value);
+    for (const auto& model : state_.models) move_failed(model.value);
     for (const auto& model : state_.models) place_pending(model.value);
     run_gangs();
     remove_models();
@@ -222,6 +226,7 @@ class Pass {
     value.pid.reset();
     value.attempt = 0;
     value.failures = 0;
+    value.given_up_on.clear();
     value.gang.reset();
     value.members.clear();
     enter(instance, InstanceState::pending, "");
@@ -252,6 +257,28 @@ class Pass {
         continue;
       }
       lose_place(instance, fmt::format("its worker {} is lost", worker));
+      take_place(instance, model, *std::move(placed));
+    }
+  }
+
+  // What could not be started on its worker may start on another. Without room it stays, with its
+  // log; so does a gang, of which nobody knows which worker is at fault.
+  void move_failed(const model::Model& model) {
+    if (model.deployment.restart.policy == model::RestartPolicy::never) return;
+    for (auto& instance : instances_) {
+      auto& value = instance.value;
+      const bool concerns = value.model == model.deployment.name &&
+                            value.model_generation == model.generation &&
+                            value.state == InstanceState::failed && value.placement &&
+                            !value.gang && value.given_up_on.size() + 1 < kMostTried;
+      if (!concerns) continue;
+      auto tried = value.given_up_on;
+      tried.push_back(value.placement->worker);
+      auto placed = find_place(model, tried);
+      if (!placed) continue;
+      lose_place(instance,
+                 fmt::format("it failed too often on {}: {}", tried.back(), value.reason));
+      value.given_up_on = std::move(tried);
       take_place(instance, model, *std::move(placed));
     }
   }
@@ -334,29 +361,11 @@ class Pass {
     enter(instance, InstanceState::pending, std::move(reason));
   }
 
-  // The best place now, or why there is none.
   [[nodiscard]] tl::expected<schedule::ScoredPlacement, std::string> find_place(
-      const model::Model& model) const {
-    const backends::Backend* backend = backends_.find(model.backend);
-    if (backend == nullptr) {
-      return tl::unexpected(fmt::format("this version has no backend named {}", model.backend));
-    }
-    const auto parameters =
-        backends::parse_parameters(backend->descriptor(), model.deployment.parameters);
-    if (!parameters) return tl::unexpected(parameters.error().to_string());
+      const model::Model& model, std::span<const std::string> avoid = {}) const {
     const auto seen = state_.observations.find(model.deployment.name);
-    const schedule::PlacementRequest request{
-        .deployment = model.deployment,
-        .profile = model.profile,
-        .backend = *backend,
-        .parameters = *parameters,
-        .compute = &model.compute,
-        .observed = seen == state_.observations.end() ? nullptr : &seen->second};
-    auto placed = schedule::place(request, view_);
-    if (!placed) return tl::unexpected(schedule::explain(placed.error()));
-    auto refusal = refuse_gang(*backend, model.deployment, placed->placement, view_);
-    if (!refusal.empty()) return tl::unexpected(std::move(refusal));
-    return *std::move(placed);
+    return server::find_place(model, seen == state_.observations.end() ? nullptr : &seen->second,
+                              backends_, view_, avoid);
   }
 
   void place(Working& instance, const model::Model& model) {
@@ -396,6 +405,9 @@ class Pass {
   void run_gangs() {
     for (auto& instance : instances_) {
       if (!instance.value.gang || instance.value.state == InstanceState::stopping) continue;
+      if (const auto left = pause_left(instance.value, state_.now); left > Duration::zero()) {
+        decision_.look_again = std::min(*left, decision_.look_again.value_or(*left));
+      }
       if (begin_again(instance.value, state_.now)) instance.changed = true;
       for (const auto& stored : state_.assignments) {
         const auto& known = stored.value;

@@ -47,7 +47,8 @@ struct ClusterState {
 struct Decision {
   std::vector<store::Write> writes;
   std::vector<store::Event> events;
-  std::vector<std::string> drained;  // workers that were to be emptied and are
+  std::vector<std::string> drained;    // workers that were to be emptied and are
+  std::optional<Duration> look_again;  // when time alone changes something
 };
 
 // `new_id` gives the random end of an instance's name, `new_key` an engine's key.

@@ -59,6 +59,43 @@ TEST_F(Recovery, InstancesOfASuspectedWorkerAreUnreachableAndStay) {
   EXPECT_EQ(instance_on("w2").generation, before.generation);
 }
 
+TEST_F(Recovery, WhatFailedTooOftenOnItsWorkerIsTriedOnAnother) {
+  serve(1);
+  const auto before = world_.state().instances.front();
+  world_.fail(before.name, "no such flag");
+  world_.settle();
+  const auto after = world_.state().instances.front();
+  EXPECT_EQ(after.value.state, InstanceState::scheduled);
+  EXPECT_NE(after.value.placement->worker, before.value.placement->worker);
+  EXPECT_EQ(after.value.generation, before.value.generation + 1);
+  EXPECT_EQ(after.value.given_up_on, std::vector{before.value.placement->worker});
+  EXPECT_EQ(after.value.failures, 0U);
+  world_.obey();
+  world_.fail(before.name, "no such flag");
+  world_.settle();
+  EXPECT_EQ(world_.count(InstanceState::failed), 1U) << "it was tried on both";
+  world_.state().view.add(make_worker("w3"));
+  world_.state().view.add(make_worker("w4"));
+  world_.settle();
+  EXPECT_EQ(world_.state().instances.front().value.placement->worker, "w3");
+  world_.obey();
+  world_.fail(before.name, "no such flag");
+  world_.settle();
+  EXPECT_EQ(world_.count(InstanceState::failed), 1U) << "on three workers: that is enough";
+}
+
+TEST_F(Recovery, WhatIsNotToBeRestartedIsNotMoved) {
+  world_.state().view.add(make_worker("w2"));
+  auto model = make_model("chat", 1);
+  model.deployment.restart.policy = model::RestartPolicy::never;
+  world_.put(model);
+  world_.settle();
+  world_.obey();
+  world_.fail(world_.state().instances.front().name, "it ended");
+  world_.settle();
+  EXPECT_EQ(world_.count(InstanceState::failed), 1U);
+}
+
 TEST_F(Recovery, InstancesOfALostWorkerArePlacedElsewhereUnderANewGeneration) {
   serve(2);
   const auto before = instance_on("w2");

@@ -101,6 +101,17 @@ class World {
     obey(name);
   }
 
+  // Its worker gives it up.
+  void fail(const std::string& name, const std::string& reason) {
+    for (auto& instance : state_.instances) {
+      if (instance.name != name) continue;
+      instance.value.state = InstanceState::failed;
+      instance.value.reason = reason;
+      instance.value.failures = 6;
+      instance.revision = ++revision_;
+    }
+  }
+
   [[nodiscard]] std::size_t count(InstanceState state) const {
     return static_cast<std::size_t>(
         std::count_if(state_.instances.begin(), state_.instances.end(),

@@ -6,6 +6,11 @@
 
 namespace berth::server {
 
+bool is_for(const json::object& document, std::string_view worker) {
+  const auto* owner = document.if_contains("worker");
+  return owner != nullptr && owner->is_string() && owner->get_string() == worker;
+}
+
 Result<const WorkerDocuments::Workers*> WorkerDocuments::now() {
   Result<void> read = watch_ ? read_changes() : read_all();
   if (!read && read.error().code == ErrorCode::gone) read = read_all();

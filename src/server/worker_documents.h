@@ -11,8 +11,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace berth::server {
+
+// Whether a document is meant for the worker: its member "worker" says so.
+[[nodiscard]] bool is_for(const json::object& document, std::string_view worker);
 
 // Used by one thread at a time. Ends before the store does.
 class WorkerDocuments {

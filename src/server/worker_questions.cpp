@@ -1,9 +1,6 @@
 #include "server/worker_questions.h"
 
-#include <memory>
 #include <utility>
-
-#include <boost/asio/post.hpp>
 
 namespace berth::server {
 namespace {
@@ -12,17 +9,7 @@ namespace {
 constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
                                           .head = std::chrono::seconds(25),
                                           .idle = std::chrono::seconds(10)};
-
-net::Task<Result<net::Response>> ask_until(net::IoContext& context, net::Endpoint endpoint,
-                                           net::ClientRequest request, std::stop_token stop) {
-  const auto abort = std::make_shared<net::Abort>();
-  request.abort = abort;
-  const std::stop_callback give_up(
-      stop, [&] { boost::asio::post(context, [abort] { abort->abort(); }); });
-  net::Client client(context);
-  auto response = co_await client.fetch(std::move(endpoint), std::move(request), kDeadlines);
-  co_return response;
-}
+constexpr Bytes kLargestAnswer = 32_MiB;
 
 }  // namespace
 
@@ -38,9 +25,8 @@ Result<net::Response> WorkerCaller::ask(const model::Worker& worker, std::string
     request.headers.set("content-type", "application/json");
     request.body = to_text(*body);
   }
-  auto answer = net::run_blocking([&](net::IoContext& context) {
-    return ask_until(context, std::move(endpoint), std::move(request), stop);
-  });
+  auto answer = net::fetch_blocking(std::move(endpoint), std::move(request), kDeadlines,
+                                    kLargestAnswer, stop);
   // The proxy is there, the agent behind it is not.
   if (answer && answer->headers.contains(cluster::kUnreachedHeader)) {
     return fail(net::error_from_response(answer->status, answer->body));

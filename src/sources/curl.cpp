@@ -218,7 +218,11 @@ void set_up(const Easy& easy, const HttpRequest& request, Transfer& transfer, cu
   easy.set(CURLOPT_XFERINFODATA, &transfer);
   set_authorities(easy);
   // Chosen here so that messages can name it; NO_PROXY is left to curl.
-  if (const auto proxy = proxy_for(request.address)) easy.set(CURLOPT_PROXY, proxy->value.c_str());
+  if (request.direct) {
+    easy.set(CURLOPT_PROXY, "");
+  } else if (const auto proxy = proxy_for(request.address)) {
+    easy.set(CURLOPT_PROXY, proxy->value.c_str());
+  }
 }
 
 HttpFailure transient(Error error) { return {.error = std::move(error), .is_transient = true}; }
@@ -280,7 +284,7 @@ Error unread_authorities(std::string_view why) {
 HttpFailure failure_of(CURLcode code, const Easy& easy, const HttpRequest& request,
                        std::string_view detail) {
   const std::string& host = request.address.host;
-  const auto proxy = proxy_for(request.address);
+  const auto proxy = request.direct ? std::nullopt : proxy_for(request.address);
   // curl cites a proxy that it does not understand, password and all.
   if (proxy && (detail.starts_with("Unsupported proxy") ||
                 detail.find(proxy->value) != std::string_view::npos)) {

@@ -60,6 +60,7 @@ struct HttpRequest {
   HttpDeadlines deadlines;
   Bytes traffic_limit;  // of the handle, from its beginning
   std::stop_token stop;
+  bool direct = false;  // past any proxy
 };
 
 // Why there is no answer.

@@ -204,7 +204,8 @@ HttpResult<HttpHead> HttpClient::ask(const Address& place, std::vector<std::stri
                       .fields = std::move(fields),
                       .deadlines = options_.deadlines,
                       .traffic_limit = options_.traffic_limit,
-                      .stop = options_.stop};
+                      .stop = options_.stop,
+                      .direct = options_.direct};
   request.deadlines.request = std::min(request.deadlines.request, left);
   return curl_.get(request, sink);
 }

@@ -35,6 +35,7 @@ struct HttpOptions {
   std::function<std::optional<Error>(const HttpHead&, bool has_secret)> explain;
   Bytes traffic_limit = 64_MiB;  // of all that comes in, failed attempts and heads included
   std::stop_token stop;          // ends a request within about a second
+  bool direct = false;           // past any proxy, whatever the environment says
   // Whose connections are used, and kept open for the next client; null: those of the client alone.
   std::shared_ptr<ConnectionPool> connections;
 };

@@ -35,6 +35,12 @@ bool FileVersion::is_same(const FileVersion& other) const {
   return etag.empty() ? modified == other.modified : etag == other.etag;
 }
 
+bool FileVersion::may_be(const FileVersion& other) const {
+  if (size != other.size) return false;
+  if (!etag.empty() && !other.etag.empty()) return etag == other.etag;
+  return modified.empty() || other.modified.empty() || modified == other.modified;
+}
+
 std::optional<ContentRange> parse_content_range(std::string_view text) {
   if (!text.starts_with("bytes ")) return std::nullopt;
   text.remove_prefix(6);

@@ -29,6 +29,8 @@ struct FileVersion {
   [[nodiscard]] std::string condition() const;
   // Whether `other` is the same state, as far as it can be told: by the ETag, else by the date.
   [[nodiscard]] bool is_same(const FileVersion& other) const;
+  // Whether nothing that both say differs: enough where a digest tells in the end.
+  [[nodiscard]] bool may_be(const FileVersion& other) const;
 };
 
 // "bytes 0-99/1000" taken apart.

@@ -140,6 +140,7 @@ Result<model::PackStatus> pack_of(const json::value& value, const PackChoice& pa
     entry = std::move(whole);
   } else if (!entry.contains("backend")) {
     std::vector<std::string> names;
+    names.reserve(packs.known.size());
     for (const auto& pack : packs.known) names.push_back(pack.name);
     return fail(invalid(
         "name", fmt::format("no engine pack is named \"{}\" ({}); one of your own needs at least "
@@ -277,6 +278,7 @@ class Builder {
       const auto found = entry_.templates.find(from);
       if (found == entry_.templates.end()) {
         std::vector<std::string> names;
+        names.reserve(entry_.templates.size());
         for (const auto& [name, ignored] : entry_.templates) names.push_back(name);
         return fail(
             invalid(path, fmt::format("there is no template \"{}\" ({})", from, named(names))));
@@ -365,6 +367,7 @@ class Builder {
   static model::Placement placement_of(const InstanceEntry& instance) {
     const auto claims = [](const PartEntry& part) {
       std::vector<model::DeviceClaim> devices;
+      devices.reserve(part.claims.size());
       for (const auto& [device, size] : part.claims) {
         devices.push_back({.device = device, .weights = size});
       }

@@ -224,7 +224,6 @@ class Agent {
   }
 
   // ---- duties
-  // ------------------------------------------------------------------------------------
 
   // Engines that an earlier agent left: known by their notes, and ended unless they are assigned.
   void find_leftovers() {
@@ -305,7 +304,6 @@ class Agent {
   }
 
   // ---- packs
-  // -------------------------------------------------------------------------------------
 
   void take_pack_request(const model::PackRequest& request) {
     auto& seen = pack_requests_[request.pack];
@@ -335,7 +333,6 @@ class Agent {
   }
 
   // ---- reports
-  // -----------------------------------------------------------------------------------
 
   net::Task<Result<void>> send_reports() {
     for (;;) {
@@ -457,7 +454,8 @@ Result<void> run_agent(const AgentOptions& options) {
             Packs::open(options.data, [changed] { changed->wake_from_anywhere(); }));
   HubWays hubs;
   BERTH_TRY(const auto places, sources::read_cache_places());
-  ModelFiles files(fetching_options({.hubs = hubs,
+  ModelFiles files(fetching_options({.membership = *membership,
+                                     .hubs = hubs,
                                      .places = places,
                                      .limit = options.download_limit,
                                      .notes = options.data.fetched_models(),
@@ -472,6 +470,8 @@ Result<void> run_agent(const AgentOptions& options) {
                      .packs = *packs,
                      .files = files,
                      .hubs = hubs,
+                     .membership = *membership,
+                     .context = context,
                      .places = places,
                      .system = agent.facts()});
   BERTH_TRY(const auto listener,

@@ -1,5 +1,7 @@
 #include "worker/fetching.h"
 
+#include "worker/peer_mirrors.h"
+
 namespace berth::worker {
 namespace {
 
@@ -51,19 +53,24 @@ Result<sources::HubSettings> HubWays::settings() const {
 ModelFilesOptions fetching_options(Fetching fetching) {
   std::shared_ptr<sources::Bandwidth> bandwidth;
   if (fetching.limit) bandwidth = std::make_shared<sources::Bandwidth>(*fetching.limit);
-  return {.fetch = [&hubs = fetching.hubs, places = fetching.places, bandwidth](
-                       const model::RepositoryFiles& files,
-                       sources::FetchOptions options) -> Result<sources::LocalFiles> {
-            BERTH_TRY(const auto settings, hubs.settings());
-            options.download.bandwidth = bandwidth;
-            return sources::fetch_files(files, places, settings, options);
+  return {
+      .fetch = [&membership = fetching.membership, &hubs = fetching.hubs, places = fetching.places,
+                bandwidth](const model::RepositoryFiles& files,
+                           sources::FetchOptions options) -> Result<sources::LocalFiles> {
+        BERTH_TRY(const auto settings, hubs.settings());
+        options.download.bandwidth = bandwidth;
+        std::optional<PeerMirrors> peers;
+        options.find_mirrors = [&] {
+          return peers.emplace(membership, files, options.stop).mirrors();
+        };
+        return sources::fetch_files(files, places, settings, options);
+      },
+      .remove =
+          [places = fetching.places](const model::RepositoryFiles& files) {
+            return sources::remove_cached(files, places);
           },
-          .remove =
-              [places = fetching.places](const model::RepositoryFiles& files) {
-                return sources::remove_cached(files, places);
-              },
-          .notes = std::move(fetching.notes),
-          .on_change = std::move(fetching.on_change)};
+      .notes = std::move(fetching.notes),
+      .on_change = std::move(fetching.on_change)};
 }
 
 }  // namespace berth::worker

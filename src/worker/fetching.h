@@ -4,6 +4,7 @@
 #include "cluster/protocol.h"
 #include "sources/connection_pool.h"
 #include "sources/hub/settings.h"
+#include "worker/membership.h"
 #include "worker/model_files.h"
 
 #include <memory>
@@ -31,8 +32,10 @@ class HubWays {
   std::vector<cluster::HubAccess> servers_;
 };
 
+// `membership` and `hubs` outlive what is made of it.
 struct Fetching {
-  const HubWays& hubs;  // outlives what is made of it
+  const Membership& membership;  // of the cluster, whose other workers are asked before the hubs
+  const HubWays& hubs;
   sources::CachePlaces places;
   std::optional<Bytes> limit;  // a second, of all downloads together
   std::filesystem::path notes;

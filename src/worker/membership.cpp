@@ -228,9 +228,9 @@ Result<Membership::Server> Membership::server() const {
                 .peer = {.tls = tls_, .name = cluster::server_name(cluster_)}};
 }
 
-net::TlsPeer Membership::own_peer() const {
+net::TlsPeer Membership::peer_of(const std::string& worker) const {
   const std::scoped_lock lock(mutex_);
-  return {.tls = tls_, .name = cluster::worker_name(cluster_, options_.name)};
+  return {.tls = tls_, .name = cluster::worker_name(cluster_, worker)};
 }
 
 Credentials Membership::credentials() const {

@@ -51,8 +51,9 @@ class Membership {
   // Where the server is now; a local one may come back at another port. Fails with unavailable
   // where none runs.
   [[nodiscard]] Result<Server> server() const;
-  // How this worker's own listener is spoken to.
-  [[nodiscard]] net::TlsPeer own_peer() const;
+  // How the listener of a worker is spoken to: this one's own, or another's.
+  [[nodiscard]] net::TlsPeer own_peer() const { return peer_of(options_.name); }
+  [[nodiscard]] net::TlsPeer peer_of(const std::string& worker) const;
 
   [[nodiscard]] Credentials credentials() const;
 

@@ -30,6 +30,7 @@ model::FilesStatus first_status(const model::RepositoryFiles& files) {
           .state = FilesState::queued,
           .reason = "waits for its turn",
           .file = "",
+          .from = "",
           .done = {},
           .total = model::total_size(files),
           .per_second = {},
@@ -42,6 +43,7 @@ void enter(model::FilesStatus& status, FilesState state, std::string reason = {}
   status.state = state;
   status.reason = std::move(reason);
   status.file.clear();
+  status.from.clear();
   status.per_second = {};
   status.seconds_left.reset();
 }
@@ -207,6 +209,20 @@ Result<Bytes> ModelFiles::remove(const model::RepositoryFiles& files) {
   return freed;
 }
 
+std::optional<model::RepositoryFiles> ModelFiles::find(const std::string& key) const {
+  if (!model::is_files_key(key)) return std::nullopt;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = tasks_.find(key);
+    if (found != tasks_.end() && found->second->status.state == FilesState::ready) {
+      return found->second->files;
+    }
+  }
+  auto note = read_note(note_path(options_.notes, key));
+  if (!note || model::files_key(note->files) != key) return std::nullopt;
+  return std::move(note->files);
+}
+
 std::vector<model::FetchNote> ModelFiles::notes() const {
   std::vector<model::FetchNote> notes;
   std::error_code error;
@@ -361,6 +377,7 @@ void ModelFiles::show(Task& task, const sources::FetchProgress& progress) {
     status.reason =
         progress.phase == sources::FetchPhase::waiting ? "somebody else downloads it" : "";
     status.file = progress.file;
+    status.from = progress.from;
     status.done = progress.done;
     status.total = progress.total;
     status.per_second = progress.per_second;

@@ -79,6 +79,9 @@ class ModelFiles {
   // All that is wanted, by source. Does not block.
   [[nodiscard]] std::vector<model::FilesStatus> list() const;
 
+  // The files of a key, where they are ready or were fetched once. Blocks.
+  [[nodiscard]] std::optional<model::RepositoryFiles> find(const std::string& key) const;
+
   // Removes the files and their note. Fails with conflict while they are wanted, else as
   // sources::remove_cached. Blocks.
   Result<Bytes> remove(const model::RepositoryFiles& files);

@@ -109,12 +109,29 @@ struct Proxy::State {
     return fail(ErrorCode::unauthenticated, "only the cluster's server may ask a worker");
   }
 
+  // The certificate of another member than the server, whom the agent asks about it.
+  [[nodiscard]] static Result<void> check_peer(const net::Request& request, const Routes& now) {
+    const bool is_peer = request.certificate != nullptr && !request.certificate->name.empty() &&
+                         request.certificate->name != now.credentials.server_name;
+    if (is_peer) return {};
+    return fail(ErrorCode::unauthenticated, "only the cluster's workers may ask for this");
+  }
+
+  net::Task<Result<net::ClientResponse>> send_to_agent(net::Exchange& exchange, Target agent,
+                                                       std::string_view body) const {
+    net::Headers headers = exchange.request().headers;
+    headers.set(cluster::kPeerNameHeader, exchange.request().certificate->name);
+    headers.set(cluster::kPeerSerialHeader, exchange.request().certificate->serial);
+    return send(exchange, std::move(agent), exchange.request().target, body, std::move(headers));
+  }
+
   net::Task<Result<net::ClientResponse>> send(net::Exchange& exchange, Target target,
-                                              std::string path, std::string_view body) const {
+                                              std::string path, std::string_view body,
+                                              net::Headers headers) const {
     net::ClientRequest request;
     request.method = exchange.request().method;
     request.target = std::move(path);
-    request.headers = exchange.request().headers;
+    request.headers = std::move(headers);
     request.headers.erase_hop_by_hop();
     request.headers.erase("expect");  // the body is here
     request.headers.erase("host");    // the client sets the engine's
@@ -128,18 +145,27 @@ struct Proxy::State {
     co_return answer;
   }
 
-  net::Task<Result<void>> pass_to_agent(net::Exchange& exchange) {
+  net::Task<Result<void>> pass_peer(net::Exchange& exchange) {
+    BERTH_CO_CHECK(check_peer(exchange.request(), *routes()));
+    co_return co_await pass_to_agent(exchange);
+  }
+
+  net::Task<Result<void>> pass_question(net::Exchange& exchange) {
     BERTH_CO_CHECK(check_sender(exchange.request()));
+    co_return co_await pass_to_agent(exchange);
+  }
+
+  net::Task<Result<void>> pass_to_agent(net::Exchange& exchange) {
     auto read = co_await exchange.read_body(kBodyLimit);
     BERTH_CO_TRY(const std::string body, std::move(read));
     Target agent = routes()->agent;
-    auto answer = co_await send(exchange, agent, exchange.request().target, body);
+    auto answer = co_await send_to_agent(exchange, agent, body);
     if (!answer && is_unreached(answer.error())) {
       // Another agent listens elsewhere.
       auto reread = co_await net::offload(pool, [this] { return reload(); });
       const Target moved = routes()->agent;
       if (reread && moved != agent) {
-        answer = co_await send(exchange, moved, exchange.request().target, body);
+        answer = co_await send_to_agent(exchange, moved, body);
       }
     }
     if (!answer) co_return fail(std::move(answer).error().context("the worker's agent is away"));
@@ -158,10 +184,11 @@ struct Proxy::State {
       co_return fail(ErrorCode::unavailable, "no engine of {} runs on this worker", name);
     }
     const std::string path(rest_of(exchange.request().target));
-    auto answer = co_await send(exchange, *target, path, body);
+    const auto& headers = exchange.request().headers;
+    auto answer = co_await send(exchange, *target, path, body, headers);
     if (!answer && is_unreached(answer.error())) {
       const auto moved = co_await look_again(name);
-      if (moved && moved != target) answer = co_await send(exchange, *moved, path, body);
+      if (moved && moved != target) answer = co_await send(exchange, *moved, path, body, headers);
     }
     if (!answer) co_return fail(std::move(answer).error());
     co_return co_await net::relay_answer(exchange, std::move(*answer), kEnginePatience);
@@ -193,9 +220,12 @@ void Proxy::add_routes(net::Router& router) {
       return state_->handle(exchange, state_->pass(exchange));
     });
     router.add(method, "/worker/{path...}", [this](net::Exchange& exchange) {
-      return state_->handle(exchange, state_->pass_to_agent(exchange));
+      return state_->handle(exchange, state_->pass_question(exchange));
     });
   }
+  router.add("GET", "/peer/{path...}", [this](net::Exchange& exchange) {
+    return state_->handle(exchange, state_->pass_peer(exchange));
+  });
 }
 
 Result<void> run_proxy(const std::filesystem::path& file) {

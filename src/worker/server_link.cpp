@@ -7,8 +7,12 @@
 namespace berth::worker {
 namespace {
 
-constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(3),
+// A server to which thousands of workers come back at once has seconds of work before it.
+constexpr net::ClientDeadlines kDeadlines{.connect = std::chrono::seconds(10),
                                           .head = std::chrono::seconds(10),
+                                          .idle = std::chrono::seconds(10)};
+constexpr net::ClientDeadlines kEnlisting{.connect = std::chrono::seconds(10),
+                                          .head = std::chrono::seconds(30),
                                           .idle = std::chrono::seconds(10)};
 // Reports go every few seconds: their connection is kept, since another one costs both sides a
 // handshake with certificates. Below the 75 s after which the server closes it.
@@ -70,7 +74,7 @@ ServerLink::ServerLink(net::IoContext& context, const Membership& membership)
     : client_(context, kKept), membership_(membership) {}
 
 net::Task<Result<json::value>> ServerLink::ask(std::string method, std::string target,
-                                               std::string body) {
+                                               std::string body, net::ClientDeadlines deadlines) {
   BERTH_CO_TRY(const auto server, membership_.server());
   net::ClientRequest request;
   request.method = std::move(method);
@@ -78,7 +82,7 @@ net::Task<Result<json::value>> ServerLink::ask(std::string method, std::string t
   request.tls = server.peer;
   if (!body.empty()) request.headers.set("content-type", "application/json");
   request.body = std::move(body);
-  auto answer = co_await client_.fetch(server.endpoint, std::move(request), kDeadlines);
+  auto answer = co_await client_.fetch(server.endpoint, std::move(request), deadlines);
   if (!answer) co_return fail(std::move(answer).error());
   if (answer->status >= 300) {
     co_return fail(net::error_from_response(answer->status, answer->body));
@@ -88,7 +92,7 @@ net::Task<Result<json::value>> ServerLink::ask(std::string method, std::string t
 
 net::Task<Result<cluster::Registered>> ServerLink::enlist(model::Worker worker) {
   std::string body = to_text(to_json(worker, Secrets::show));
-  auto answer = co_await ask("POST", "/cluster/v1/register", std::move(body));
+  auto answer = co_await ask("POST", "/cluster/v1/register", std::move(body), kEnlisting);
   if (!answer) co_return fail(std::move(answer).error());
   auto enlisted = from_json<cluster::Registered>(*answer, UnknownMembers::ignore);
   if (!enlisted) co_return fail(std::move(enlisted).error());
@@ -97,13 +101,13 @@ net::Task<Result<cluster::Registered>> ServerLink::enlist(model::Worker worker) 
 }
 
 net::Task<Result<cluster::Membership>> ServerLink::renew(cluster::RenewRequest request) {
-  auto answer = co_await ask("POST", "/cluster/v1/renew", to_text(to_json(request)));
+  auto answer = co_await ask("POST", "/cluster/v1/renew", to_text(to_json(request)), kDeadlines);
   if (!answer) co_return fail(std::move(answer).error());
   co_return from_json<cluster::Membership>(*answer, UnknownMembers::ignore);
 }
 
 net::Task<Result<Duties>> ServerLink::duties() {
-  auto answer = co_await ask("GET", "/cluster/v1/assignments", "");
+  auto answer = co_await ask("GET", "/cluster/v1/assignments", "", kEnlisting);
   if (!answer) co_return fail(std::move(answer).error());
   Duties duties;
   BERTH_CO_TRY(duties.assignments, read_items<model::Assignment>(*answer, "items"));
@@ -139,10 +143,16 @@ net::Task<Result<void>> ServerLink::watch(std::uint64_t since,
   }
 }
 
+net::Task<Result<void>> ServerLink::check(cluster::PeerWish wish) {
+  auto answer = co_await ask("POST", "/cluster/v1/peers/check", to_text(to_json(wish)), kDeadlines);
+  if (!answer) co_return fail(std::move(answer).error());
+  co_return Result<void>{};
+}
+
 net::Task<Result<void>> ServerLink::report(cluster::WorkerReport report) {
   auto sent = short_reports_.shorten(report);
   std::string body = to_text(to_json(report, Secrets::show));
-  auto answer = co_await ask("POST", "/cluster/v1/report", std::move(body));
+  auto answer = co_await ask("POST", "/cluster/v1/report", std::move(body), kDeadlines);
   short_reports_.answered(std::move(sent), answer.has_value());
   if (!answer) co_return fail(std::move(answer).error());
   co_return Result<void>{};

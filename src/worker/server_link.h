@@ -44,11 +44,14 @@ class ServerLink {
   // Calls `on_change` for each change after `since`, in order, until the stream ends (an error).
   // A change without assignment and request only moves the revision on.
   net::Task<Result<void>> watch(std::uint64_t since, std::function<void(DutyChange)> on_change);
+  // Whether another worker may read files here. Fails with permission_denied where it may not.
+  net::Task<Result<void>> check(cluster::PeerWish wish);
   // Leaves out the packs where the server has them already.
   net::Task<Result<void>> report(cluster::WorkerReport report);
 
  private:
-  net::Task<Result<json::value>> ask(std::string method, std::string target, std::string body);
+  net::Task<Result<json::value>> ask(std::string method, std::string target, std::string body,
+                                     net::ClientDeadlines deadlines);
 
   net::Client client_;
   const Membership& membership_;

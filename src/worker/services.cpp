@@ -14,7 +14,10 @@ Services::Services(const ServiceNeeds& needs)
              .judge = engines::Judge(needs.data.judgements()),
              .headers = needs.data.headers(),
              .hubs = [&hubs = needs.hubs] { return hubs.settings(); }},
-      cache_(logs_.access_key, needs.files, needs.places) {}
+      cache_(logs_.access_key, needs.files, needs.places),
+      server_(needs.context, needs.membership),
+      shared_(logs_.access_key, needs.files, needs.places,
+              [this](cluster::PeerWish wish) { return server_.check(std::move(wish)); }) {}
 
 net::Router Services::routes() {
   net::Router router;
@@ -22,6 +25,7 @@ net::Router Services::routes() {
   add_file_routes(router, disk_);
   add_judge_routes(router, judge_);
   add_cache_routes(router, cache_);
+  add_shared_file_routes(router, shared_);
   return router;
 }
 

@@ -7,6 +7,8 @@
 #include "worker/judge_service.h"
 #include "worker/log_service.h"
 #include "worker/packs.h"
+#include "worker/server_link.h"
+#include "worker/shared_files.h"
 
 #include <string>
 
@@ -19,6 +21,8 @@ struct ServiceNeeds {
   const Packs& packs;
   ModelFiles& files;
   const HubWays& hubs;
+  const Membership& membership;
+  net::IoContext& context;  // that runs the routes
   sources::CachePlaces places;
   model::SystemFacts system;
 };
@@ -37,6 +41,8 @@ class Services {
   FileService disk_;
   JudgeService judge_;
   CacheService cache_;
+  ServerLink server_;
+  SharedFiles shared_;
 };
 
 }  // namespace berth::worker

@@ -1,6 +1,5 @@
 """Fixtures for the misbehaving engine, tests/fakes/engine.py, whose words say what it does."""
 
-import json
 import sys
 import uuid
 from pathlib import Path
@@ -16,13 +15,7 @@ FAKE = ROOT / "tests/fakes/engine.py"
 @pytest.fixture
 def fake_berth(stopped_berth: Berth) -> Berth:
     """A server with the pack `fake` beside the shipped ones: tests/fakes/engine.py."""
-    folder = stopped_berth.data / "engines.d"
-    folder.mkdir()
-    program = json.dumps([sys.executable, str(FAKE)])
-    (folder / "fake.toml").write_text(
-        'name = "fake"\nengine = "fake"\nbackend = "llama-box"\nkind = "path"\n'
-        'summary = "misbehaves for the tests"\nruntimes = ["cpu"]\n'
-        f"program = {program}\n")
+    stopped_berth.add_pack("fake", [sys.executable, str(FAKE)])
     return stopped_berth.start()
 
 

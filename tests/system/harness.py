@@ -221,6 +221,16 @@ class Berth:
 
     # --- models and instances --------------------------------------------------------------------
 
+    def add_pack(self, name: str, program: list[str], backend: str = "llama-box",
+                 runtimes: tuple[str, ...] = ("cpu",)) -> None:
+        """An engine pack beside the shipped ones, which the worker knows at its next start."""
+        folder = self.data / "engines.d"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.toml").write_text(
+            f'name = "{name}"\nengine = "{name}"\nbackend = "{backend}"\nkind = "path"\n'
+            f'summary = "for the tests"\nruntimes = {json.dumps(runtimes)}\n'
+            f"program = {json.dumps(program)}\n")
+
     def deploy(self, name: str, model: Path, *arguments: object, **options: Any
                ) -> subprocess.CompletedProcess:
         options.setdefault("timeout", PACK_DEADLINE)

@@ -1,6 +1,5 @@
 """The devices of a worker, told by a stand-in for NVIDIA's library (tests/fakes/nvml)."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
+from fake_engine import FAKE
 from harness import ROOT, Berth, eventually
 
 GIB = 1 << 30
@@ -52,13 +52,7 @@ def gpu(stopped_berth: Berth, library: Path, tmp_path: Path) -> Gpu:
 @pytest.fixture
 def gpu_berth(stopped_berth: Berth, gpu: Gpu) -> Berth:
     """A server whose pack `fake` (tests/fakes/engine.py) can use the GPU."""
-    folder = stopped_berth.data / "engines.d"
-    folder.mkdir()
-    program = json.dumps([sys.executable, str(ROOT / "tests/fakes/engine.py")])
-    (folder / "fake.toml").write_text(
-        'name = "fake"\nengine = "fake"\nbackend = "llama-box"\nkind = "path"\n'
-        'summary = "does nothing, on a GPU"\nruntimes = ["cpu", "cuda"]\n'
-        f"program = {program}\n")
+    stopped_berth.add_pack("fake", [sys.executable, str(FAKE)], runtimes=("cpu", "cuda"))
     stopped_berth.start()
     eventually("the worker tells of the GPU", lambda: find(stopped_berth, "cuda:0"))
     return stopped_berth

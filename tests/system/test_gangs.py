@@ -1,7 +1,6 @@
 """Instances that run as several processes: started in order, ended together, on one worker or two.
 The backend is tests/fakes/gang, in a program of its own beside the real one."""
 
-import json
 import os
 import re
 import signal
@@ -21,12 +20,7 @@ PROCESS = ROOT / "tests/fakes/gang/process.py"
 
 def add_pack(berth: Berth) -> None:
     """The pack that runs the fake processes."""
-    folder = berth.data / "engines.d"
-    folder.mkdir()
-    (folder / "pair.toml").write_text(
-        'name = "pair"\nengine = "pair"\nbackend = "pair"\nkind = "path"\n'
-        'summary = "two processes"\nruntimes = ["cpu"]\n'
-        f"program = {json.dumps([sys.executable, str(PROCESS)])}\n")
+    berth.add_pack("pair", [sys.executable, str(PROCESS)], backend="pair")
 
 
 @pytest.fixture

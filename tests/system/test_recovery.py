@@ -3,9 +3,12 @@
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
+from fake_engine import FAKE
 from harness import Berth, eventually
+from machines import cluster
 
 
 def restarted(berth: Berth, model: str, pid: int) -> dict:
@@ -101,3 +104,24 @@ def test_a_server_that_ends_while_its_worker_is_dead_ends_the_engines(own_berth:
     os.kill(worker, signal.SIGKILL)
     own_berth.stop()
     eventually("nothing is left", lambda: not own_berth.left_over(), 15)
+
+
+def test_an_engine_that_one_worker_can_not_start_is_started_on_another(
+        tmp_path: Path, tiny_file: Path):
+    with cluster(tmp_path, "--no-worker") as made:
+        def join(name: str, *program: str) -> None:
+            machine = made.machine(name)
+            machine.berth.add_pack("fake", list(program))
+            machine.start("--server", made.url, "--token", made.token())
+            made.wait_worker(name)
+
+        join("box-1", "/bin/false")
+        made.server.api("POST", "/api/v1/models", 201, json={
+            "name": "chat", "source": str(tiny_file), "backend_version": "fake",
+            "restart": {"max_failures": 1}})
+        made.server.wait_state("chat", "failed")
+        join("box-2", sys.executable, str(FAKE))
+        [there] = made.server.wait_ready("chat")
+        assert there["worker"] == "box-2" and there["generation"] == 2
+        assert there["given_up_on"] == ["box-1"]
+        assert "it failed too often on box-1" in made.server.cli("events").stdout

@@ -2,6 +2,7 @@
 
 #include "backends/values.h"
 #include "estimate/classes.h"
+#include "estimate/vllm.h"
 
 #include <algorithm>
 
@@ -20,8 +21,10 @@ BackendDescriptor make_descriptor() {
       .engines = {"MindIE"},
       .platforms = {"linux/arm64", "linux/amd64"},
       .categories = {Category::llm},
-      .several_devices = true,
+      .division = Division::ranks,
       .several_workers = true,
+      .powers_of_two = true,
+      .needs_addresses = true,
       .only_by_name = true,
       .startable = false,
       .shares_cache = true,
@@ -93,6 +96,8 @@ Result<model::Claim> AscendMindie::estimate(const EstimateRequest& request) cons
     return fail(ErrorCode::unsupported, "MindIE computes on NPUs only");
   }
   const auto devices = devices_of(request);
+  BERTH_CHECK(
+      estimate::check_tensor_parallel(request.profile, static_cast<std::uint32_t>(devices.size())));
   const auto& given = request.parameters;
   return estimate::mindie_claim(
       request.profile,

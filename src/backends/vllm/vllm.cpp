@@ -19,11 +19,15 @@ BackendDescriptor make_descriptor() {
       .text = "Serves models in Hugging Face's format with vLLM.",
       .engines = {"vLLM"},
       .platforms = {"linux/amd64", "linux/arm64"},
+      .worker_selector = {{"os", "linux"}},
       .categories = {Category::llm, Category::embedding, Category::reranker,
                      Category::speech_to_text},
-      .several_devices = true,
+      .division = Division::ranks,
       .several_workers = true,
+      .spans_by_itself = true,
       .startable = false,
+      .sharing =
+          "a smaller --gpu-memory-utilization, or --kv-cache-memory-bytes, leaves room for it",
       .shares_cache = true,
       .context_flag = "--max-model-len",
       .slots_flag = "--max-num-seqs",
@@ -207,6 +211,7 @@ Result<model::Claim> Vllm::estimate(const EstimateRequest& request) const {
   auto devices = devices_of(request);
   if (devices.empty()) devices.emplace_back("cpu");
   const auto options = options_of(request.profile, request.parameters, request.serving, devices);
+  BERTH_CHECK(estimate::check_tensor_parallel(request.profile, options.tensor_parallel));
   BERTH_TRY(auto claim, estimate::vllm_claim(request.profile, options, devices));
   const auto given = bytes_of(request.parameters, "--kv-cache-memory-bytes");
   if (!given) return claim;
@@ -226,6 +231,22 @@ Bytes Vllm::usable(const ParsedParameters& parameters, Bytes memory) const {
   const double part =
       std::strtod(text_of(parameters, "--gpu-memory-utilization", "0.9").c_str(), nullptr);
   return {static_cast<std::uint64_t>(static_cast<double>(memory.count) * std::clamp(part, 0., 1.))};
+}
+
+// vLLM 0.32, v1/worker/gpu_worker.py: it refuses to start where less than its part is free, and
+// gives the rest of that to the cache. Without a cache to fill, Berth asks for the part that is
+// needed.
+bool Vllm::fills_devices(const model::ModelProfile& profile,
+                         const ParsedParameters& parameters) const {
+  return !has(parameters, "--kv-cache-memory-bytes") &&
+         (profile.category == Category::llm || has(parameters, "--gpu-memory-utilization"));
+}
+
+DeviceWish Vllm::device_wish(const ParsedParameters& parameters) const {
+  const auto tensor = number_of(parameters, "--tensor-parallel-size");
+  const auto groups = number_of(parameters, "--pipeline-parallel-size");
+  if (!tensor && !groups) return {};
+  return {.ranks = tensor.value_or(1) * groups.value_or(1)};
 }
 
 std::uint64_t Vllm::cached_tokens(const model::ModelProfile& profile,

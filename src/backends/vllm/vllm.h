@@ -23,6 +23,9 @@ class Vllm final : public UnstartedBackend {
   // what --gpu-memory-utilization leaves for further requests. With --kv-cache-memory-bytes, that
   // cache; fails with invalid_parameter where it has no room for one request.
   [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
+  [[nodiscard]] DeviceWish device_wish(const ParsedParameters& parameters) const override;
+  [[nodiscard]] bool fills_devices(const model::ModelProfile& profile,
+                                   const ParsedParameters& parameters) const override;
   // --gpu-memory-utilization of it.
   [[nodiscard]] Bytes usable(const ParsedParameters& parameters, Bytes memory) const override;
   [[nodiscard]] std::uint64_t cached_tokens(const model::ModelProfile& profile,

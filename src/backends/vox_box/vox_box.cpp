@@ -22,6 +22,8 @@ BackendDescriptor make_descriptor() {
       .platforms = {"linux/amd64", "linux/arm64", "darwin/arm64", "darwin/amd64", "windows/amd64",
                     "windows/arm64"},
       .categories = {Category::speech_to_text, Category::text_to_speech},
+      .cpu_offload = true,
+      .cpu_when_full = true,
       .startable = false,
       .parameters = {},
       .variables = with_common_variables(with_pytorch_variables(with_device_variables({

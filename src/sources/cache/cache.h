@@ -32,13 +32,24 @@ enum class FetchPhase { waiting, downloading, verifying };
 struct FetchProgress {
   FetchPhase phase = FetchPhase::waiting;
   std::string file;  // that is at work, by its path in the repository
+  std::string from;  // the mirror that it comes from; empty: the hub
   Bytes done;        // with what is there already
   Bytes total;
   Bytes per_second;
 };
 
+// Another machine that has the files, nearer than the hub.
+struct Mirror {
+  std::string name;   // for people
+  std::string base;   // "http://127.0.0.1:4711/box-2": the first of the files is BASE/0
+  std::string token;  // that opens it
+};
+
 struct FetchOptions {
   DownloadOptions download;  // for each file; its on_progress, lock and stop are replaced
+  // Called once where something is missing. The mirrors are asked before the hub, one after the
+  // other, for files whose digest is known; one that fails is asked no more.
+  std::function<std::vector<Mirror>()> find_mirrors;
   std::function<void(const FetchProgress&)> on_progress;  // on the thread that called
   std::stop_token stop;
 };

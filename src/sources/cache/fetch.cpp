@@ -7,10 +7,13 @@
 #include "sources/hub/request.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <thread>
+
+#include <spdlog/spdlog.h>
 
 namespace berth::sources {
 
@@ -20,6 +23,8 @@ namespace {
 
 // Of files that come in one request each: what takes time is the way to the hub and back.
 constexpr std::size_t kSmallAtOnce = 4;
+// With a mirror that sends nothing: others are there to ask.
+constexpr std::chrono::seconds kMirrorPatience{15};
 
 class Fetch {
  public:
@@ -36,14 +41,21 @@ class Fetch {
 
  private:
   Result<std::optional<LocalFiles>> read_folders(ContentCheck& check);
+  [[nodiscard]] Result<void> may_ask_hub() const;
   [[nodiscard]] Result<void> see_space(const std::vector<CacheSlot>& slots) const;
   Result<void> fetch_all(const std::vector<CacheSlot>& slots);
   Result<void> fetch_small(const std::vector<CacheSlot>& slots,
                            const std::vector<std::size_t>& indices);
   [[nodiscard]] Result<LocalFiles> gather(const std::vector<CacheSlot>& slots) const;
   Result<void> fetch_one(const CacheSlot& slot, std::size_t index, DownloadOptions options);
+  Result<Downloaded> download_one(const CacheSlot& slot, std::size_t index,
+                                  DownloadOptions options);
+  Result<Downloaded> download_mirrored(const Mirror& mirror, DownloadRequest request,
+                                       std::size_t index, DownloadOptions options) const;
+  [[nodiscard]] const Mirror* mirror_for(const model::RepositoryFile& file) const;
   [[nodiscard]] DownloadOptions options_for_all(std::stop_token stop) const;
-  void report(FetchPhase phase, const std::string& file, Bytes done, Bytes per_second) const;
+  void report(FetchPhase phase, const model::RepositoryFile& file, Bytes done,
+              Bytes per_second) const;
 
   const model::RepositoryFiles& files_;
   const CachePlaces& places_;
@@ -52,12 +64,17 @@ class Fetch {
   std::unique_ptr<CacheLayout> layout_;
   Bytes total_;
   Bytes done_;  // files that are there
+  std::vector<Mirror> mirrors_;
+  std::atomic<std::size_t> failed_mirrors_ = 0;  // the first ones
 };
 
-void Fetch::report(FetchPhase phase, const std::string& file, Bytes done, Bytes per_second) const {
+void Fetch::report(FetchPhase phase, const model::RepositoryFile& file, Bytes done,
+                   Bytes per_second) const {
   if (!options_.on_progress) return;
+  const Mirror* mirror = mirror_for(file);
   options_.on_progress({.phase = phase,
-                        .file = file,
+                        .file = file.path,
+                        .from = mirror == nullptr ? std::string() : mirror->name,
                         .done = std::min(done, total_),
                         .total = total_,
                         .per_second = per_second});
@@ -83,24 +100,57 @@ DownloadOptions Fetch::options_for_all(std::stop_token stop) const {
   return options;
 }
 
+// The one to be asked next; null: the hub.
+const Mirror* Fetch::mirror_for(const model::RepositoryFile& file) const {
+  const std::size_t index = failed_mirrors_;
+  const bool is_checked = file.digest.kind != model::DigestKind::none;
+  return is_checked && index < mirrors_.size() ? &mirrors_[index] : nullptr;
+}
+
+Result<Downloaded> Fetch::download_mirrored(const Mirror& mirror, DownloadRequest request,
+                                            std::size_t index, DownloadOptions options) const {
+  BERTH_TRY(request.address, parse_address(fmt::format("{}/{}", mirror.base, index)));
+  options.http = {.deadlines = options.http.deadlines,
+                  .retries = options.http.retries,
+                  .bearer_token = mirror.token,
+                  .direct = true};
+  options.patience = std::min<Duration>(options.patience, kMirrorPatience);
+  return download(request, options);
+}
+
+// What came of a file is kept when its mirror fails, and the next one goes on from there.
+Result<Downloaded> Fetch::download_one(const CacheSlot& slot, std::size_t index,
+                                       DownloadOptions options) {
+  const auto& file = files_.files[index];
+  options.lock = slot.lock;
+  DownloadRequest request{.address = {},
+                          .path = slot.download,
+                          .size = file.size,
+                          .digest = file.digest,
+                          .etag = "",
+                          .commit = files_.commit,
+                          .name = sources::quoted(file.path)};
+  while (const Mirror* mirror = mirror_for(file)) {
+    auto done = download_mirrored(*mirror, request, index, options);
+    if (done || options.stop.stop_requested()) return done;
+    spdlog::info("{} is asked for no more of {}: {}", mirror->name, files_.source,
+                 done.error().to_string());
+    auto failed = static_cast<std::size_t>(mirror - mirrors_.data());
+    failed_mirrors_.compare_exchange_strong(failed, failed + 1);
+  }
+  BERTH_CHECK(may_ask_hub());
+  BERTH_TRY(request.address, parse_address(url_of(files_, file, settings_)));
+  return download(request, options);
+}
+
 // Thread-safe.
 Result<void> Fetch::fetch_one(const CacheSlot& slot, std::size_t index, DownloadOptions options) {
   const auto& file = files_.files[index];
   const std::stop_token stop = options.stop;
   bool was_there = false;
   if (!slot.has_content) {
-    BERTH_TRY(auto address, parse_address(url_of(files_, file, settings_)));
-    options.lock = slot.lock;
-    auto done = download({.address = std::move(address),
-                          .path = slot.download,
-                          .size = file.size,
-                          .digest = file.digest,
-                          .etag = "",
-                          .commit = files_.commit,
-                          .name = sources::quoted(file.path)},
-                         options);
-    if (!done) return fail(std::move(done).error());
-    was_there = done->was_there;
+    BERTH_TRY(const auto done, download_one(slot, index, std::move(options)));
+    was_there = done.was_there;
   }
   return layout_->place(file, slot, was_there, stop);
 }
@@ -147,7 +197,7 @@ Result<void> Fetch::fetch_small(const std::vector<CacheSlot>& slots,
     const Bytes done = done_;
     lock.unlock();
     speed.add(real_clock().steady_now(), done);
-    report(FetchPhase::downloading, file.path, done, speed.per_second());
+    report(FetchPhase::downloading, file, done, speed.per_second());
     lock.lock();
   }
   if (failure) return fail(*std::move(failure));
@@ -196,12 +246,12 @@ Result<void> Fetch::fetch_all(const std::vector<CacheSlot>& slots) {
     const auto& file = files_.files[index];
     auto options = options_for_all(options_.stop);
     options.on_progress = [&](const DownloadProgress& progress) {
-      report(phase_of(progress.phase), file.path, done_ + progress.done, progress.per_second);
+      report(phase_of(progress.phase), file, done_ + progress.done, progress.per_second);
     };
     BERTH_CHECK(fetch_one(slots[index], index, options));
     done_ += file.size;
   }
-  report(FetchPhase::downloading, files_.files.back().path, done_, 0_B);
+  report(FetchPhase::downloading, files_.files.back(), done_, 0_B);
   return {};
 }
 
@@ -222,7 +272,7 @@ Result<LocalFiles> Fetch::run() {
   if (found) return *std::move(found);
   ContentCheck check(KnownDigests(places_.known_digests), options_.stop,
                      [&](const model::RepositoryFile& file, Bytes read) {
-                       report(FetchPhase::verifying, file.path, read, 0_B);
+                       report(FetchPhase::verifying, file, read, 0_B);
                      });
   BERTH_TRY(found, read_folders(check));
   if (found) return *std::move(found);
@@ -232,17 +282,21 @@ Result<LocalFiles> Fetch::run() {
       std::ranges::any_of(slots, [](const CacheSlot& slot) { return !slot.is_there; });
   const bool must_ask = std::ranges::any_of(
       slots, [](const CacheSlot& slot) { return !slot.is_there && !slot.has_content; });
-  if (must_ask && settings_.offline) {
-    return fail(ErrorCode::unavailable,
-                "not all files are on this machine, and {} is not asked for the others, because "
-                "HF_HUB_OFFLINE is set; unset it, or fetch them where there is a network",
-                title_of(files_.hub));
-  }
+  if (must_ask && options_.find_mirrors) mirrors_ = options_.find_mirrors();
+  if (must_ask && mirrors_.empty()) BERTH_CHECK(may_ask_hub());
   BERTH_CHECK(fetch_all(slots));
   BERTH_CHECK(layout_->finish(files_, settings_, options_for_all(options_.stop), has_missing));
   BERTH_TRY(auto all, gather(slots));
   all.was_fetched = must_ask;
   return all;
+}
+
+Result<void> Fetch::may_ask_hub() const {
+  if (!settings_.offline) return {};
+  return fail(ErrorCode::unavailable,
+              "not all files are on this machine, and {} is not asked for the others, because "
+              "HF_HUB_OFFLINE is set; unset it, or fetch them where there is a network",
+              title_of(files_.hub));
 }
 
 // All of them at their places, which somebody may have cleared meanwhile.

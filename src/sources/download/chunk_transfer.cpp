@@ -238,7 +238,11 @@ Result<void> ChunkTransfer::finish(std::size_t index) {
 
 Result<Hindrance> ChunkTransfer::agree(const FileVersion& version, const HttpHead& head) {
   const Lock lock(mutex_);
-  if (version_ && !version_->is_same(version)) return Hindrance::changed;
+  // With a digest it may come from several servers, whose tags have nothing to do with each other.
+  const bool has_digest = request_.digest.kind != model::DigestKind::none;
+  const bool is_known =
+      !version_ || (has_digest ? version_->may_be(version) : version_->is_same(version));
+  if (!is_known) return Hindrance::changed;
   if (version.size != request_.size.count) {
     return fail(ErrorCode::conflict,
                 "{} has {} bytes of the file at {}, and it should have {}: it is another file now; "

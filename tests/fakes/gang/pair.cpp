@@ -17,6 +17,7 @@ class Pair final : public Backend {
                     .engines = {"pair"},
                     .platforms = {"linux/amd64", "linux/arm64"},
                     .categories = {model::Category::llm},
+                    .division = Division::layers,
                     .cpu_offload = true,
                     .several_workers = true,
                     .only_by_name = true,
