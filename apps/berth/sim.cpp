@@ -78,6 +78,10 @@ Result<void> simulate(const CommonOptions& common, const SimFlags& flags) {
   Duration interval = interval_of(workload);
   if (flags.interval) {
     BERTH_TRY(interval, parse_duration(*flags.interval, "--interval"));
+    if (interval == Duration(0)) {
+      return fail(ErrorCode::invalid_parameter, "--interval must be at least 1s (got {})",
+                  *flags.interval);
+    }
   }
   const auto done = schedule::simulate(workload, std::move(cluster), interval);
   if (common.json)

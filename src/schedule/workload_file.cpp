@@ -140,7 +140,11 @@ Result<SimulatedModel> model_of(const std::string& name, const ModelEntry& entry
     written["source"] = model.profile.files.front().path;
   } else {
     auto profile = read(entry.path);
-    if (!profile) return fail(below(std::move(profile).error().with_field(""), "path"));
+    if (!profile) {
+      auto error = std::move(profile).error();
+      error.code = ErrorCode::invalid_parameter;  // of this file, whatever it is of the model's
+      return fail(std::move(error).with_field("path"));
+    }
     model.profile = *std::move(profile);
     written["source"] = entry.path;
   }
@@ -231,7 +235,9 @@ class Reader {
   Result<void> add_at(Duration at, const ArrivalEntry& entry, std::size_t model, const Stay& stay) {
     for (std::uint32_t i = 0; i < entry.count; ++i) {
       if (arrivals_.size() == kMostArrivals) {
-        return fail(invalid("", fmt::format("there are more than {} arrivals", kMostArrivals)));
+        return fail(invalid("", fmt::format("there are more than {} arrivals; let them end sooner, "
+                                            "or come less often",
+                                            kMostArrivals)));
       }
       arrivals_.emplace(at, Arrival{.at = at, .model = model, .stays = stay.draw(chance_)});
     }

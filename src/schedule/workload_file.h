@@ -17,7 +17,7 @@ using ReadProfile = std::function<Result<model::ModelProfile>(const std::string&
 // Reads one YAML or JSON document. Times and durations that are left to chance follow from its
 // seed. Fails with invalid_parameter, naming `file`, line and field: broken YAML, a field that
 // there is not, an impossible value, a model that arrives and is not described, one that no backend
-// serves, more than 1,000,000 arrivals; and with what `read` says.
+// serves, more than 1,000,000 arrivals, files that `read` can not read.
 Result<Workload> read_workload(std::string_view content, std::string_view file,
                                const backends::Registry& backends, const ReadProfile& read);
 

@@ -262,9 +262,15 @@ def test_a_simulation_tells_placements_waits_and_use(stopped_berth: Berth, clust
     ("models: {m: {path: /no/such.gguf}}\narrivals: [{model: m, at: 0s}]\n", "/no/such.gguf"),
     ("models: {m: {model: {layers: 2, layer: 1GiB}}}\narrivals: [{model: m, at: soon}]\n",
      "at must be a time such as 90s"),
+    ("models: {m: {model: {layers: 2, layer: 1GiB}}}\n"
+     "arrivals: [{model: m, every: 1s, until: 900000d}]\n", "let them end sooner"),
 ])
 def test_a_bad_workload_is_told_with_its_line(stopped_berth: Berth, cluster: Path, workload: Path,
                                               text: str, words: str):
     workload.write_text(text)
-    assert words in stopped_berth.cli("sim", cluster, workload, check=False).stderr
-    assert stopped_berth.cli("sim", cluster, workload, check=False).returncode != 0
+    assert words in stopped_berth.cli("sim", cluster, workload, check=2).stderr
+
+
+def test_an_interval_must_last(stopped_berth: Berth, cluster: Path, workload: Path):
+    run = stopped_berth.cli("sim", cluster, workload, "--interval", "0s", check=2)
+    assert "--interval must be at least 1s" in run.stderr
