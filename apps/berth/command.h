@@ -66,6 +66,7 @@ void add_proxy(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, const CommonOptions& common, Command& command);
 void add_deploy(CLI::App& app, const CommonOptions& common, Command& command);
 void add_plan(CLI::App& app, const CommonOptions& common, Command& command);
+void add_sim(CLI::App& app, const CommonOptions& common, Command& command);
 void add_run(CLI::App& app, const CommonOptions& common, Command& command);
 void add_lists(CLI::App& app, const CommonOptions& common, Command& command);  // ps, models …
 void add_devices(CLI::App& app, const CommonOptions& common, Command& command);

@@ -72,6 +72,7 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_inspect(app, common, command);
   add_deploy(app, common, command);
   add_plan(app, common, command);
+  add_sim(app, common, command);
   add_deployment_files(app, common, command);
   add_edit(app, common, command);
   add_changes(app, common, command);

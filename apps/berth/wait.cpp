@@ -1,5 +1,6 @@
 #include "wait.h"
 
+#include "base/duration.h"
 #include "terminal.h"
 
 #include <algorithm>
@@ -131,21 +132,12 @@ Result<void> wait_for_each(const std::vector<std::string>& names, Duration timeo
 }  // namespace
 
 Result<Duration> parse_duration(const std::string& text, std::string_view flag) {
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  std::int64_t factor = 0;
-  if (unit.empty() || unit == "s") factor = 1;
-  if (unit == "m") factor = 60;
-  if (unit == "h") factor = 3600;
-  if (unit == "d") factor = 86'400;
-  constexpr std::int64_t kMost = 1'000'000;
-  if (error != std::errc{} || factor == 0 || count < 0 || count > kMost) {
-    return fail(make_error(ErrorCode::invalid_parameter,
-                           "{} must be a time such as 90s, 30m, 2h or 7d (got \"{}\")", flag, text)
-                    .with_field(std::string(flag.substr(std::min<std::size_t>(flag.size(), 2)))));
-  }
-  return Duration(std::chrono::seconds(count * factor));
+  auto duration = berth::parse_duration(text);
+  if (duration) return *duration;
+  auto error = std::move(duration).error();
+  error.message = fmt::format("{} {}", flag, error.message);
+  const auto dashes = std::min<std::size_t>(flag.size(), 2);
+  return fail(std::move(error).with_field(std::string(flag.substr(dashes))));
 }
 
 Result<std::optional<Duration>> parse_timeout(const std::string& text) {

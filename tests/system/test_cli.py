@@ -6,7 +6,7 @@ import pytest
 
 from harness import Berth
 
-COMMANDS = ["serve", "shutdown", "worker", "inspect", "deploy", "plan", "run", "ps", "models", "workers",
+COMMANDS = ["serve", "shutdown", "worker", "inspect", "deploy", "plan", "sim", "run", "ps", "models", "workers",
             "logs", "scale", "stop", "rm", "apply", "get", "edit", "diff", "schema", "engines",
             "engines list", "engines install", "engines rm", "engines prune", "key", "key create",
             "key list", "key rm", "key reset-admin", "events", "version", "docs"]

@@ -217,3 +217,60 @@ def test_a_plan_is_checked_as_a_deployment_is(berth: Berth, tiny_file: Path):
 def test_a_model_that_is_nowhere_is_bad_input(berth: Berth):
     run = berth.cli("plan", "no-such-model", check=2)
     assert "there is neither a model named \"no-such-model\"" in run.stderr
+
+
+# --- the simulator
+
+WORKLOAD = """\
+seed: 3
+models:
+  file: {path: MODEL, deploy: {claim: {vram: 10GiB, ram: 1GiB}, cpu_offload: never}}
+  short: {model: {layers: 8, layer: 1GiB}, deploy: {claim: {vram: 60GiB, ram: 1GiB}, cpu_offload: never}}
+arrivals:
+  - {model: file, at: 0s, count: 3, stays: 10s}
+  - {model: short, at: 0s, stays: 30s}
+  - {model: file, per_hour: 3600, until: 1m, stays: about 5s}
+"""
+
+
+@pytest.fixture
+def workload(tmp_path: Path, tiny_file: Path) -> Path:
+    file = tmp_path / "workload.yaml"
+    file.write_text(WORKLOAD.replace("MODEL", str(tiny_file)))
+    return file
+
+
+def test_a_simulation_tells_placements_waits_and_use(stopped_berth: Berth, cluster: Path,
+                                                     workload: Path):
+    cluster.write_text("workers: [{name: a, memory: 64GiB, gpus: 24GiB}]\n")
+    done = stopped_berth.json("sim", cluster, workload)
+    assert done["arrived"] == done["placed"] + done["waiting"] == len(done["instances"])
+    # One device holds two of the three, and never the model of 60 GiB.
+    assert [one.get("placed") for one in done["instances"][:4]] == [0, 0, 10_000, None]
+    assert done["waiting"] == 1 and "needs 60.0 GiB" in done["reasons"]["short"]
+    assert done["samples"][0]["claimed"] == pytest.approx(20 / 24)
+    assert done["samples"][-1]["running"] == 0
+    assert 0 <= done["waits"]["p50"] <= done["waits"]["p99"] <= done["waits"]["max"]
+    assert stopped_berth.json("sim", cluster, workload) == done, "the same files, another result"
+    shown = stopped_berth.cli("sim", cluster, workload).stdout
+    assert f"{done['placed']} placed, 1 still waiting" in shown
+    assert "short waits at the end:" in shown and "waits: p50" in shown
+
+
+@pytest.mark.parametrize("text, words", [
+    ("arrivals: [{model: m, at: 0s}]\n", "workload.yaml, line 1, arrivals[0].model"),
+    ("models: {m: {path: /no/such.gguf}}\narrivals: [{model: m, at: 0s}]\n", "/no/such.gguf"),
+    ("models: {m: {model: {layers: 2, layer: 1GiB}}}\narrivals: [{model: m, at: soon}]\n",
+     "at must be a time such as 90s"),
+    ("models: {m: {model: {layers: 2, layer: 1GiB}}}\n"
+     "arrivals: [{model: m, every: 1s, until: 900000d}]\n", "let them end sooner"),
+])
+def test_a_bad_workload_is_told_with_its_line(stopped_berth: Berth, cluster: Path, workload: Path,
+                                              text: str, words: str):
+    workload.write_text(text)
+    assert words in stopped_berth.cli("sim", cluster, workload, check=2).stderr
+
+
+def test_an_interval_must_last(stopped_berth: Berth, cluster: Path, workload: Path):
+    run = stopped_berth.cli("sim", cluster, workload, "--interval", "0s", check=2)
+    assert "--interval must be at least 1s" in run.stderr
