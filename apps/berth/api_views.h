@@ -27,10 +27,28 @@ struct ModelView {
   std::string created_at;
   std::uint64_t generation = 1;
   bool deleting = false;
+  model::Rollout rollout;
 };
 BOOST_DESCRIBE_STRUCT(ModelView, (),
                       (name, state, reason, replicas, instances, ready, backend, deployment,
-                       profile, read_by, warnings, created_at, generation, deleting))
+                       profile, read_by, warnings, created_at, generation, deleting, rollout))
+
+struct RolloutAnswer {
+  std::string name;
+  std::uint64_t revision = 1;
+  model::RolloutState state = model::RolloutState::complete;
+  std::string reason;
+  std::string since;
+  std::string deadline;
+  std::uint32_t replicas = 0;
+  std::uint64_t updated = 0;
+  std::uint64_t ready = 0;
+  std::uint64_t old = 0;
+  std::vector<model::PastRevision> revisions;
+};
+BOOST_DESCRIBE_STRUCT(RolloutAnswer, (),
+                      (name, revision, state, reason, since, deadline, replicas, updated, ready,
+                       old, revisions))
 
 struct InstanceView {
   std::string name;

@@ -71,6 +71,7 @@ void add_run(CLI::App& app, const CommonOptions& common, Command& command);
 void add_lists(CLI::App& app, const CommonOptions& common, Command& command);  // ps, models …
 void add_devices(CLI::App& app, const CommonOptions& common, Command& command);
 void add_changes(CLI::App& app, const CommonOptions& common, Command& command);  // scale, stop, rm
+void add_rollout(CLI::App& app, const CommonOptions& common, Command& command);
 void add_deployment_files(CLI::App& app, const CommonOptions& common, Command& command);
 void add_edit(CLI::App& app, const CommonOptions& common, Command& command);
 void add_schema(CLI::App& app, const CommonOptions& common, Command& command);

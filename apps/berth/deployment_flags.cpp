@@ -74,6 +74,8 @@ void add_deployment_flags(CLI::App& command, DeploymentFlags& flags) {
                      "Failures in a row before it is given up (5)");
   command.add_option("--readiness-timeout", flags.readiness_timeout,
                      "Seconds that an engine may take until it serves (by the model's size)");
+  command.add_option("--progress-deadline", flags.progress_deadline,
+                     "Seconds that an edit may bring nothing to serve (1800)");
   command.add_option("--memory-limit", flags.memory_limit,
                      "End an engine far beyond its claim: automatic (default), off");
 }
@@ -95,6 +97,7 @@ Result<model::Deployment> with_flags(const model::Deployment& base, const Deploy
   put(document, "placement", flags.placement);
   put(document, "update", flags.update);
   put(document, "readiness_timeout", flags.readiness_timeout);
+  put(document, "progress_deadline", flags.progress_deadline);
   put(document, "memory_limit", flags.memory_limit);
   if (flags.vram || flags.ram) {
     auto& claim = inner(document, "claim");

@@ -17,6 +17,7 @@ namespace berth::app {
 struct DeploymentFlags {
   std::optional<std::uint32_t> replicas;
   std::optional<std::uint32_t> readiness_timeout;
+  std::optional<std::uint32_t> progress_deadline;
   std::optional<std::string> memory_limit;
   std::optional<std::string> backend;
   std::optional<std::string> backend_version;

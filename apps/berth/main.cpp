@@ -76,6 +76,7 @@ int parse_and_run(std::vector<std::string> arguments) {
   add_deployment_files(app, common, command);
   add_edit(app, common, command);
   add_changes(app, common, command);
+  add_rollout(app, common, command);
   add_lists(app, common, command);
   add_devices(app, common, command);
   add_logs(app, common, command);

@@ -105,6 +105,7 @@ std::string detail_of(const Seen& seen, Duration waited) {
 }
 
 bool is_ready(const Seen& seen) {
+  if (seen.model.rollout.state == model::RolloutState::progressing) return false;
   return seen.model.ready >= seen.model.replicas && seen.instances.size() == seen.model.replicas;
 }
 
@@ -149,8 +150,14 @@ Result<json::value> wait_until_ready(const ApiClient& client, const std::string&
                                      std::optional<Duration> timeout) {
   Progress progress;
   const auto started = real_clock().steady_now();
+  std::uint64_t rolling = 0;  // the revision that is on its way
   for (;;) {
     BERTH_TRY(auto seen, look(client, name));
+    const auto& rollout = seen.model.rollout;
+    if (rollout.state == model::RolloutState::progressing) rolling = rollout.generation;
+    if (rollout.state == model::RolloutState::rolled_back && rollout.generation == rolling) {
+      return fail(ErrorCode::unavailable, "{}", rollout.reason);
+    }
     if (is_ready(seen)) return std::move(seen.answer);
     for (const auto& instance : seen.instances) {
       const bool current = instance.model_generation >= seen.model.generation;

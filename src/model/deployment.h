@@ -33,11 +33,11 @@ BOOST_DESCRIBE_ENUM(Distributed, never, allow)
 enum class PlacementPolicy { spread, binpack };
 BOOST_DESCRIBE_ENUM(PlacementPolicy, spread, binpack)
 
-// How instances of an edited model are replaced.
+// How instances of an edited model are replaced, one at a time.
 enum class UpdatePolicy {
   automatic,  // new first where there is room beside the old, else replace
-  new_first,
-  replace,
+  new_first,  // the old ends once the new serves: never fewer than `replicas` serve
+  replace,    // the old ends first: never fewer than `replicas` - 1 serve
 };
 BOOST_DESCRIBE_ENUM(UpdatePolicy, automatic, new_first, replace)
 
@@ -93,11 +93,13 @@ struct Deployment {
   RestartSettings restart;
   std::optional<std::uint32_t> readiness_timeout;  // seconds
   MemoryLimit memory_limit = MemoryLimit::automatic;
+  std::optional<std::uint32_t> progress_deadline;  // seconds
 };
 BOOST_DESCRIBE_STRUCT(Deployment, (),
                       (name, source, backend, backend_version, categories, replicas, parameters,
                        env, worker_selector, devices, cpu_offload, cpu_when_full, distributed,
-                       placement, update, claim, restart, readiness_timeout, memory_limit))
+                       placement, update, claim, restart, readiness_timeout, memory_limit,
+                       progress_deadline))
 inline constexpr FieldInfo kDeploymentFields[] = {
     {.name = "name",
      .text = "the name that requests use; letters, digits, '.', '_', '-' and '/', at most 100",
@@ -135,6 +137,13 @@ inline constexpr FieldInfo kDeploymentFields[] = {
     {.name = "memory_limit",
      .text =
          "whether an engine is ended that takes far more of the worker's memory than its claim"},
+    {.name = "progress_deadline",
+     .text =
+         "how long an edit may bring no instance to serve, downloads aside, before it is rolled "
+         "back; 30 minutes where absent",
+     .unit = "seconds",
+     .minimum = 1,
+     .maximum = 604800},
 };
 constexpr std::span<const FieldInfo> field_table(const Deployment*) { return kDeploymentFields; }
 

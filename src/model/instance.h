@@ -9,6 +9,7 @@
 #include "model/gang.h"
 #include "model/placement.h"
 #include "model/profile.h"
+#include "model/rollout.h"
 
 #include <cstdint>
 #include <optional>
@@ -40,10 +41,13 @@ struct Model {
   // Of a model on a hub: what an instance's worker has to fetch. The profile's paths are the files'
   // own in the repository.
   std::optional<RepositoryFiles> files;
+  std::uint64_t ready_generation = 0;  // the last that was ready; 0: none was
+  Rollout rollout;
+  std::optional<Revisions> revisions;  // absent in documents of earlier versions
 };
 BOOST_DESCRIBE_STRUCT(Model, (),
                       (deployment, backend, backend_reason, profile, read_by, warnings, created_at,
-                       generation, deleting, compute, files))
+                       generation, deleting, compute, files, ready_generation, rollout, revisions))
 
 enum class InstanceState {
   pending,      // no placement yet; `reason` says what is missing

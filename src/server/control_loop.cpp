@@ -260,7 +260,8 @@ Result<bool> ControlLoop::run_once() {
   BERTH_TRY(const bool judged, judge_workers());
   ClusterState state;
   state.now = clock_.system_now();
-  BERTH_TRY(auto models, store::list_as<model::Model>(store_, model::kModelKind));
+  BERTH_TRY(auto models,
+            list_with_documents<model::Model>(store_, model::kModelKind, state.model_documents));
   BERTH_TRY(auto instances, list_with_documents<model::Instance>(store_, model::kInstanceKind,
                                                                  state.instance_documents));
   BERTH_TRY(auto assignments, list_with_documents<model::Assignment>(store_, model::kAssignmentKind,

@@ -1,6 +1,7 @@
 #include "server/deploy.h"
 
 #include "backends/check.h"
+#include "server/rollout.h"
 #include "sources/hub/name.h"
 #include "sources/local.h"
 #include "sources/local_model.h"
@@ -10,15 +11,6 @@
 
 namespace berth::server {
 namespace {
-
-// What instances are made from; a difference here replaces them.
-json::object engine_relevant(model::Deployment deployment) {
-  deployment.replicas = 0;
-  deployment.update = {};
-  deployment.restart = {};
-  deployment.placement = {};
-  return to_json(deployment, Secrets::show).get_object();
-}
 
 // With `source` as the path that it names, so that two ways to write it are the same.
 Result<model::Deployment> normalised(model::Deployment deployment) {
@@ -103,7 +95,9 @@ Result<model::Model> accept_deployment(const model::Deployment& deployment,
   BERTH_CHECK(model::validate(deployment));
   BERTH_TRY(auto wanted, normalised(deployment));
   BERTH_TRY(const auto found, find_source(wanted, eyes));
-  return accept(std::move(wanted), found, backends, clock, eyes, allowed_env);
+  BERTH_TRY(auto model, accept(std::move(wanted), found, backends, clock, eyes, allowed_env));
+  begin_revision(model, nullptr, clock.system_now());
+  return model;
 }
 
 Result<model::Model> accept_edit(const model::Model& before, const model::Deployment& deployment,
@@ -122,11 +116,12 @@ Result<model::Model> accept_edit(const model::Model& before, const model::Deploy
   if (sources::is_glob(wanted.source) && wanted.source != before.deployment.source) {
     BERTH_TRY(found, find_source(wanted, eyes));
   }
-  if (engine_relevant(wanted) == engine_relevant(before.deployment)) {
+  if (is_same_revision(before.deployment, wanted)) {
     model::Model after = before;  // the files were read when they were deployed
     after.deployment = std::move(wanted);
     return after;
   }
+  if (takes_back(before, wanted)) return take_back(before, wanted, clock.system_now());
   if (!found) {
     BERTH_TRY(found, find_source(wanted, eyes));
   }
@@ -134,7 +129,7 @@ Result<model::Model> accept_edit(const model::Model& before, const model::Deploy
             accept(std::move(wanted), *found, backends, clock, eyes, allowed_env));
   after.created_at = before.created_at;
   after.deleting = before.deleting;
-  after.generation = before.generation + 1;
+  begin_revision(after, &before, clock.system_now());
   return after;
 }
 

@@ -3,6 +3,7 @@
 #include "base/schema.h"
 #include "server/deploy.h"
 #include "server/model_changes.h"
+#include "server/rollout.h"
 #include "server/views.h"
 #include "store/typed.h"
 
@@ -155,6 +156,41 @@ Result<net::Response> delete_model(ServerContext& context, const ApiRequest& req
   return answer_with(context, 202, change.model, change.revision);
 }
 
+Result<net::Response> answer_rollout(ServerContext& context, const Model& model,
+                                     store::Revision revision) {
+  BERTH_TRY(const auto instances, all_instances(context));
+  return with_revision(net::json_response(200, rollout_view(model, instances)), revision);
+}
+
+Result<net::Response> get_rollout(ServerContext& context, const ApiRequest& request) {
+  const std::string name = request.param("name");
+  auto model = store::get_as<Model>(context.store, model::kModelKind, name);
+  if (!model) return fail(as_model_error(std::move(model).error(), name));
+  return answer_rollout(context, model->value, model->revision);
+}
+
+// Which revision to go back to.
+struct UndoRequest {
+  std::optional<std::uint64_t> to;  // absent: the last one before that was ready
+};
+BOOST_DESCRIBE_STRUCT(UndoRequest, (), (to))
+
+Result<net::Response> undo_rollout(ServerContext& context, const ApiRequest& request) {
+  const std::string name = request.param("name");
+  UndoRequest wish;
+  if (!request.body.is_null()) {
+    BERTH_TRY(wish, read_body<UndoRequest>(request));
+  }
+  BERTH_TRY(const auto condition, read_condition(request.head));
+  BERTH_TRY(const auto change, change_model(context.store, name, condition, Write::really,
+                                            [&](const Model& before) -> Result<Model> {
+                                              BERTH_TRY(const auto wanted,
+                                                        undo_target(before, wish.to));
+                                              return edit(context, before, wanted);
+                                            }));
+  return answer_rollout(context, change.model, change.revision);
+}
+
 Result<net::Response> list_instances(ServerContext& context, const ApiRequest& request) {
   BERTH_TRY(const auto stored, store::list_as<Instance>(context.store, model::kInstanceKind));
   const auto wanted = request.head.query.get("model");
@@ -241,6 +277,18 @@ void add_model_routes(net::Router& router, ServerContext& context) {
        .headers = {kIfMatch},
        .status = 202,
        .response = model_view_schema});
+  add("GET", "/api/v1/models/{name}/rollout", get_rollout,
+      {.summary = "How far a model's newest edit is, and its revisions",
+       .tag = "models",
+       .response = rollout_view_schema});
+  add("POST", "/api/v1/models/{name}/rollout/undo", undo_rollout,
+      {.summary = "Go back to an earlier revision of a model",
+       .tag = "models",
+       .headers = {kIfMatch},
+       .request = net::body<UndoRequest>(SchemaUse::input),
+       .response = rollout_view_schema,
+       .request_optional = true},
+      RoutePool::files);
   add("GET", "/api/v1/instances", list_instances,
       {.summary = "All instances",
        .tag = "instances",

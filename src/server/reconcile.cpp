@@ -1,10 +1,14 @@
 #include "server/reconcile.h"
 
 #include "server/assignments.h"
+#include "server/endings.h"
 #include "server/gangs.h"
+#include "server/instances.h"
 #include "server/placed_on.h"
 #include "server/placing.h"
 #include "server/replicas.h"
+#include "server/rollout.h"
+#include "server/room.h"
 #include "server/worker_view.h"
 
 #include <algorithm>
@@ -41,6 +45,7 @@ class Pass {
     for (const auto& stored : state.instances) {
       instances_.push_back({stored.name, stored.revision, stored.value});
     }
+    for (const auto& stored : state.models) models_.emplace(stored.name, stored.value);
   }
 
   Decision run() {
@@ -53,8 +58,9 @@ class Pass {
     for (const auto& model : state_.models) move_failed(model.value);
     for (const auto& model : state_.models) place_pending(model.value);
     run_gangs();
+    for (const auto& model : state_.models) roll_out(model);
     remove_models();
-    find_drained();
+    decision_.drained = emptied_workers(view_, all_instances());
     write_changes();
     return std::move(decision_);
   }
@@ -107,15 +113,23 @@ class Pass {
     return document;
   }
 
+  void remove(std::string_view kind, const std::string& name, store::Revision expected) {
+    decision_.writes.push_back(
+        {.kind = std::string(kind), .name = name, .data = std::nullopt, .expected = expected});
+  }
+
   void remove_assignments(const std::string& instance) {
     for (const auto& assignment : state_.assignments) {
       if (assignment.value.instance != instance) continue;
       if (!unassigned_.insert(assignment.name).second) continue;
-      decision_.writes.push_back({.kind = std::string(model::kAssignmentKind),
-                                  .name = assignment.name,
-                                  .data = std::nullopt,
-                                  .expected = assignment.revision});
+      remove(model::kAssignmentKind, assignment.name, assignment.revision);
     }
+  }
+
+  [[nodiscard]] std::vector<const Instance*> all_instances() const {
+    std::vector<const Instance*> all;
+    for (const auto& instance : instances_) all.push_back(&instance.value);
+    return all;
   }
 
   // Of the model's instances, those that still count.
@@ -139,17 +153,66 @@ class Pass {
     if (model.value.deleting) return;
     std::vector<LiveInstance> instances;
     instances.reserve(live.size());
-    for (const Working* instance : live) {
-      instances.push_back({.value = &instance->value, .leaves = leaves(view_, instance->value)});
-    }
-    const auto plan = plan_replicas(model.value, instances);
-    for (const auto& ending : plan.endings) {
-      if (ending.at_once)
-        stop(*live[ending.index], ending.reason);
+    for (const Working* instance : live) instances.push_back(look_at(view_, instance->value));
+    const std::size_t ending = count_old(model, true);
+    if (ending == 0) find_room(model, instances);
+    const auto plan = plan_replicas(model.value, instances, ending);
+    for (const auto& ending_one : plan.endings) {
+      Working& instance = *live[ending_one.index];
+      if (!ending_one.serves_fewer.empty()) {
+        decision_.events.push_back(
+            note_fewer(models_.at(model.name), instance.name, ending_one.serves_fewer, state_.now));
+        changed_models_.insert(model.name);
+      }
+      if (ending_one.at_once)
+        stop(instance, ending_one.reason);
       else
-        drain(*live[ending.index], ending.reason);
+        drain(instance, ending_one.reason);
     }
     for (std::size_t i = 0; i < plan.missing; ++i) create(model.value);
+  }
+
+  // Of other revisions, the instances that are ending, or those that are not.
+  [[nodiscard]] std::size_t count_old(const Stored<model::Model>& model, bool ending) const {
+    return static_cast<std::size_t>(std::ranges::count_if(instances_, [&](const Working& one) {
+      return one.value.model == model.name &&
+             one.value.model_generation != model.value.generation &&
+             (one.value.state == InstanceState::stopping) == ending;
+    }));
+  }
+
+  // Where a new instance waits, marks an old one whose end would give it a place.
+  void find_room(const Stored<model::Model>& model, std::vector<LiveInstance>& live) const {
+    if (model.value.deployment.update != model::UpdatePolicy::automatic) return;
+    mark_room(live, {.model = model.value,
+                     .observed = observed(model.name),
+                     .backends = backends_,
+                     .view = state_.view,
+                     .instances = all_instances()});
+  }
+
+  void roll_out(const Stored<model::Model>& stored) {
+    if (stored.value.deleting) return;
+    RolloutFacts facts{.others = count_old(stored, false), .silent = is_any_unheard(state_)};
+    for (const Working* instance : live_of(stored.name)) {
+      const auto& value = instance->value;
+      if (value.model_generation == stored.value.generation)
+        facts.current.push_back(&value);
+      else if (value.state == InstanceState::ready)
+        ++facts.others_ready;
+    }
+    auto step = advance_rollout(models_.at(stored.name), facts, state_.now);
+    if (step.changed) changed_models_.insert(stored.name);
+    std::ranges::move(step.events, std::back_inserter(decision_.events));
+    if (step.look_again) look_again(*step.look_again);
+  }
+
+  void look_again(Duration after) {
+    decision_.look_again = std::min(after, decision_.look_again.value_or(after));
+  }
+
+  void end(Working& instance, const Ending& ending) {
+    return ending.at_once ? stop(instance, ending.reason) : drain(instance, ending.reason);
   }
 
   // Ends what is being drained: somebody wants the model to be gone.
@@ -162,16 +225,8 @@ class Pass {
   }
 
   void create(const model::Model& model) {
-    std::string base = model.deployment.name;
-    std::replace(base.begin(), base.end(), '/', '-');
-    Working instance;
-    instance.name = base + "-" + random_.new_id();
-    instance.value.name = instance.name;
-    instance.value.model = model.deployment.name;
-    instance.value.model_generation = model.generation;
-    instance.value.created_at = to_rfc3339(state_.now);
-    instance.value.state_since = instance.value.created_at;
-    instance.changed = true;
+    Working instance{.value = make_instance(model, random_.new_id(), state_.now), .changed = true};
+    instance.name = instance.value.name;
     tell(store::EventLevel::info, instance.name, "Created", "waits for a place");
     instances_.push_back(std::move(instance));
   }
@@ -216,19 +271,7 @@ class Pass {
   void lose_place(Working& instance, std::string reason) {
     tell(store::EventLevel::warning, instance.name, "Moving", reason);
     remove_assignments(instance.name);
-    auto& value = instance.value;
-    ++value.generation;
-    value.placement.reset();
-    value.serving.reset();
-    value.warnings.clear();
-    value.host.clear();
-    value.port = 0;
-    value.pid.reset();
-    value.attempt = 0;
-    value.failures = 0;
-    value.given_up_on.clear();
-    value.gang.reset();
-    value.members.clear();
+    forget_place(instance.value);
     enter(instance, InstanceState::pending, "");
   }
 
@@ -289,47 +332,17 @@ class Pass {
     enter(instance, InstanceState::unreachable, std::move(reason));
   }
 
-  // Workers that are to be emptied and have nothing left.
-  void find_drained() {
-    for (const auto& [name, worker] : view_.workers()) {
-      if (worker.scheduling != model::Scheduling::draining) continue;
-      const bool in_use = std::ranges::any_of(instances_, [&](const Working& one) {
-        return std::ranges::count(workers_of(view_, one.value), &worker) > 0;
-      });
-      if (!in_use) decision_.drained.push_back(name);
-    }
-  }
-
-  // Whether nothing of the instance is left on a worker, as that says. One that is lost ends it
-  // when it comes back, for want of an assignment. `only_main`: the other members do not count.
-  [[nodiscard]] bool is_gone(const Working& instance, const model::WorkerView* worker,
-                             bool only_main = false) const {
-    if (worker == nullptr || worker->state == model::WorkerState::lost) return true;
-    const auto found = state_.progress.find(worker->name);
-    if (found == state_.progress.end() || found->second.revision < instance.revision) return false;
-    return std::ranges::none_of(found->second.members, [&](const auto& member) {
-      return member.first == instance.name && (member.second == 0 || !only_main);
-    });
-  }
-
-  [[nodiscard]] bool is_gone(const Working& instance) const {
-    return std::ranges::all_of(workers_of(view_, instance.value),
-                               [&](const auto* worker) { return is_gone(instance, worker); });
-  }
-
   void end_stopping() {
     for (auto& instance : instances_) {
       if (instance.value.state != InstanceState::stopping || instance.changed) continue;
       const auto workers = workers_of(view_, instance.value);
       // Once the main member has answered its last requests, the others may go.
-      if (instance.value.gang && is_gone(instance, workers.front(), true)) {
+      if (instance.value.gang &&
+          is_gone(state_, instance.value, instance.revision, workers.front(), true)) {
         remove_assignments(instance.name);
       }
-      if (!is_gone(instance)) continue;
-      decision_.writes.push_back({.kind = std::string(model::kInstanceKind),
-                                  .name = instance.name,
-                                  .data = std::nullopt,
-                                  .expected = instance.revision});
+      if (!is_gone(state_, instance.value, instance.revision)) continue;
+      remove(model::kInstanceKind, instance.name, instance.revision);
       remove_assignments(instance.name);  // after a drain it is still there
       tell(store::EventLevel::info, instance.name, "Removed", "its engine has ended");
       removed_.push_back(instance.name);
@@ -350,8 +363,14 @@ class Pass {
   void place_pending(const model::Model& model) {
     for (auto& instance : instances_) {
       const bool waits = instance.value.model == model.deployment.name &&
+                         instance.value.model_generation == model.generation &&
                          instance.value.state == InstanceState::pending;
-      if (waits) place(instance, model);
+      if (!waits) continue;
+      auto placed = find_place(model);
+      if (placed)
+        take_place(instance, model, *std::move(placed));
+      else
+        wait(instance, std::move(placed).error());
     }
   }
 
@@ -361,25 +380,18 @@ class Pass {
     enter(instance, InstanceState::pending, std::move(reason));
   }
 
-  [[nodiscard]] tl::expected<schedule::ScoredPlacement, std::string> find_place(
-      const model::Model& model, std::span<const std::string> avoid = {}) const {
-    const auto seen = state_.observations.find(model.deployment.name);
-    return server::find_place(model, seen == state_.observations.end() ? nullptr : &seen->second,
-                              backends_, view_, avoid);
+  [[nodiscard]] const model::Observation* observed(const std::string& model) const {
+    const auto seen = state_.observations.find(model);
+    return seen == state_.observations.end() ? nullptr : &seen->second;
   }
 
-  void place(Working& instance, const model::Model& model) {
-    auto placed = find_place(model);
-    if (!placed) return wait(instance, std::move(placed).error());
-    take_place(instance, model, *std::move(placed));
+  [[nodiscard]] tl::expected<schedule::ScoredPlacement, std::string> find_place(
+      const model::Model& model, std::span<const std::string> avoid = {}) const {
+    return server::find_place(model, observed(model.deployment.name), backends_, view_, avoid);
   }
 
   void take_place(Working& instance, const model::Model& model, schedule::ScoredPlacement placed) {
     view_.apply(model.deployment.name, placed.placement);
-    assign(instance, model, std::move(placed));
-  }
-
-  void assign(Working& instance, const model::Model& model, schedule::ScoredPlacement placed) {
     instance.value.placement = std::move(placed.placement);
     instance.value.serving = placed.serving;
     instance.value.warnings = std::move(placed.warnings);
@@ -389,16 +401,13 @@ class Pass {
     instance.value.deadline = to_rfc3339(state_.now + kTakeUp);
     form_gang(instance.value, *backends_.find(model.backend), model.deployment, view_);
     for (const auto& assignment : assignments_of(instance.value, model)) {
-      add_assignment(assignment);
+      decision_.writes.push_back(
+          {.kind = std::string(model::kAssignmentKind),
+           .name = model::assignment_name(assignment.instance, assignment.generation,
+                                          assignment.member),
+           .data = store::to_data(assignment)});
     }
     tell(store::EventLevel::info, instance.name, "Scheduled", instance.value.reason);
-  }
-
-  void add_assignment(const model::Assignment& assignment) {
-    decision_.writes.push_back({.kind = std::string(model::kAssignmentKind),
-                                .name = model::assignment_name(
-                                    assignment.instance, assignment.generation, assignment.member),
-                                .data = store::to_data(assignment)});
   }
 
   // Begins what waits for its next attempt, and tells each member what became of the others.
@@ -406,7 +415,7 @@ class Pass {
     for (auto& instance : instances_) {
       if (!instance.value.gang || instance.value.state == InstanceState::stopping) continue;
       if (const auto left = pause_left(instance.value, state_.now); left > Duration::zero()) {
-        decision_.look_again = std::min(*left, decision_.look_again.value_or(*left));
+        look_again(*left);
       }
       if (begin_again(instance.value, state_.now)) instance.changed = true;
       for (const auto& stored : state_.assignments) {
@@ -440,11 +449,7 @@ class Pass {
       const bool in_use =
           std::any_of(instances_.begin(), instances_.end(),
                       [&](const Working& instance) { return instance.value.model == model.name; });
-      if (in_use) continue;
-      decision_.writes.push_back({.kind = std::string(model::kModelKind),
-                                  .name = model.name,
-                                  .data = std::nullopt,
-                                  .expected = model.revision});
+      if (!in_use) remove(model::kModelKind, model.name, model.revision);
     }
   }
 
@@ -460,6 +465,14 @@ class Pass {
            .data = document_of(state_.instance_documents, instance.name, instance.value),
            .expected = instance.revision});
     }
+    for (const auto& stored : state_.models) {
+      if (!changed_models_.contains(stored.name)) continue;
+      writes.push_back(
+          {.kind = std::string(model::kModelKind),
+           .name = stored.name,
+           .data = document_of(state_.model_documents, stored.name, models_.at(stored.name)),
+           .expected = stored.revision});
+    }
     std::move(decision_.writes.begin(), decision_.writes.end(), std::back_inserter(writes));
     decision_.writes = std::move(writes);
   }
@@ -469,6 +482,8 @@ class Pass {
   const Randomness& random_;
   model::ClusterView view_;
   std::vector<Working> instances_;
+  std::map<std::string, model::Model> models_;  // with the changes of this pass
+  std::set<std::string> changed_models_;
   std::vector<std::string> removed_;
   std::set<std::string> unassigned_;  // assignments that this pass removes
   Decision decision_;

@@ -25,8 +25,9 @@ struct ClusterState {
   std::vector<store::Stored<model::Model>> models;
   std::vector<store::Stored<model::Instance>> instances;
   std::vector<store::Stored<model::Assignment>> assignments;
-  // The instances and assignments as they are stored, by name: what a newer version wrote into them
+  // The documents as they are stored, by name: what a newer version wrote into them
   // and we do not know is kept.
+  std::map<std::string, json::object> model_documents;
   std::map<std::string, json::object> instance_documents;
   std::map<std::string, json::object> assignment_documents;
   std::map<std::string, model::Observation> observations;  // by the model's name

@@ -221,15 +221,21 @@ TEST(Reconcile, KeepsWhatANewerVersionWroteIntoADocument) {
     document["of_tomorrow"] = 8;
     state.assignment_documents[item.name] = std::move(document);
   }
-  world.put(make_model("chat", 1));
+  auto model = state.models.front().value;
+  model.deployment.replicas = 1;
+  world.put(model);
+  state.model_documents["chat"] = store::to_data(model);
+  state.model_documents["chat"]["of_tomorrow"] = 9;
   const Randomness random{.new_id = [] { return std::string("x"); },
                           .new_key = [] { return std::string("key"); }};
   const auto decision = reconcile(state, backends::builtin_backends(), random);
-  ASSERT_EQ(decision.writes.size(), 2U);
+  ASSERT_EQ(decision.writes.size(), 3U);
   EXPECT_EQ(decision.writes[0].data->at("state"), "stopping");
   EXPECT_EQ(decision.writes[0].data->at("of_tomorrow"), 7);
-  EXPECT_EQ(decision.writes[1].data->at("drain"), true);
-  EXPECT_EQ(decision.writes[1].data->at("of_tomorrow"), 8);
+  EXPECT_EQ(decision.writes[1].data->at("ready_generation"), 1);
+  EXPECT_EQ(decision.writes[1].data->at("of_tomorrow"), 9);
+  EXPECT_EQ(decision.writes[2].data->at("drain"), true);
+  EXPECT_EQ(decision.writes[2].data->at("of_tomorrow"), 8);
 }
 
 TEST(Reconcile, DecidesTheSameWhenTheClockIsSetBack) {

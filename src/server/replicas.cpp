@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace berth::server {
 namespace {
@@ -9,23 +10,52 @@ namespace {
 using model::InstanceState;
 using model::UpdatePolicy;
 
-// The least useful at the end: those that do not serve, then the youngest.
-bool is_more_useful(const model::Instance& a, const model::Instance& b) {
-  const bool a_ready = a.state == InstanceState::ready;
-  const bool b_ready = b.state == InstanceState::ready;
-  if (a_ready != b_ready) return a_ready;
-  return std::tie(a.created_at, a.name) < std::tie(b.created_at, b.name);
+// From the least to the most that an instance can be on its way to serving.
+int step_of(InstanceState state) {
+  switch (state) {
+    case InstanceState::stopping:
+    case InstanceState::failed:
+      return 0;
+    case InstanceState::pending:
+    case InstanceState::restarting:
+      return 1;
+    case InstanceState::ready:
+      return 3;
+    default:
+      return 2;
+  }
+}
+
+// Of its layers, those that devices compute: 0 to 1.
+double share_on_devices(const model::Instance& instance) {
+  if (!instance.placement) return 0;
+  const auto& claim = instance.placement->claim;
+  if (claim.layers && claim.layers->total != 0) {
+    return static_cast<double>(claim.layers->on_devices) / claim.layers->total;
+  }
+  const auto is_device = [](const model::DeviceClaim& one) { return one.device != "cpu"; };
+  return std::ranges::any_of(claim.devices, is_device) ? 1 : 0;
+}
+
+bool is_overcommitted(const model::Instance& instance) {
+  return instance.placement && instance.placement->overcommit;
 }
 
 bool waits_for_room(const model::Instance& instance) {
   return instance.state == InstanceState::pending && !instance.reason.empty();
 }
 
+// Neither serves nor will.
+bool is_useless(const model::Instance& instance) {
+  return instance.state == InstanceState::pending || instance.state == InstanceState::failed;
+}
+
 class Plan {
  public:
-  Plan(const model::Model& model, std::span<const LiveInstance> live)
-      : deployment_(model.deployment), live_(live) {
+  Plan(const model::Model& model, std::span<const LiveInstance> live, std::size_t ending)
+      : deployment_(model.deployment), live_(live), ending_(ending) {
     for (std::size_t i = 0; i < live.size(); ++i) {
+      if (is_ready(i)) ++all_ready_;
       if (live[i].value->model_generation != model.generation) {
         edited_.push_back(i);
       } else if (live[i].leaves) {
@@ -34,40 +64,77 @@ class Plan {
         current_.push_back(i);
       }
     }
+    for (auto* indices : {&current_, &edited_}) {
+      std::ranges::sort(*indices, [&](std::size_t a, std::size_t b) {
+        return is_more_useful(live_[a], live_[b]);
+      });
+    }
+    ready_ = count(&Plan::is_ready);
+    waiting_ = count(&Plan::waits);
   }
 
   ReplicaPlan make() {
-    replace_old();
+    const std::size_t before = edited_.size() + ending_;
+    end_edited();
+    end_leaving();
     scale_down();
-    if (current_.size() < deployment_.replicas) {
-      plan_.missing = deployment_.replicas - current_.size();
-    }
+    plan_.missing = count_missing(before);
     return std::move(plan_);
   }
 
  private:
-  void end(std::size_t index, std::string reason) {
-    plan_.endings.push_back(
-        {.index = index, .at_once = deployment_.replicas == 0, .reason = std::move(reason)});
+  [[nodiscard]] bool is_ready(std::size_t i) const {
+    return live_[i].value->state == InstanceState::ready;
+  }
+  [[nodiscard]] bool waits(std::size_t i) const { return waits_for_room(*live_[i].value); }
+  [[nodiscard]] std::size_t count(bool (Plan::*condition)(std::size_t) const) const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(current_, [&](std::size_t i) { return (this->*condition)(i); }));
   }
 
-  void replace_old() {
-    const auto is_ready = [&](std::size_t i) {
-      return live_[i].value->state == InstanceState::ready;
-    };
-    const auto waits = [&](std::size_t i) { return waits_for_room(*live_[i].value); };
-    const auto ready =
-        static_cast<std::size_t>(std::count_if(current_.begin(), current_.end(), is_ready));
-    const auto waiting =
-        static_cast<std::size_t>(std::count_if(current_.begin(), current_.end(), waits));
-    const bool may_edit_for_waiting = deployment_.update == UpdatePolicy::automatic;
-    std::size_t kept = kept_beside(ready + (may_edit_for_waiting ? waiting : 0));
-    if (deployment_.update == UpdatePolicy::replace) kept = 0;
-    for (std::size_t i = kept; i < edited_.size(); ++i) end(edited_[i], "the model was edited");
-    const std::size_t edited_kept = std::min(kept, edited_.size());
-    kept = kept_beside(ready + waiting);
-    kept = kept > edited_kept ? kept - edited_kept : 0;
-    for (std::size_t i = kept; i < leaving_.size(); ++i) {
+  void end(std::size_t index, std::string reason, std::string serves_fewer = {}) {
+    plan_.endings.push_back({.index = index,
+                             .at_once = deployment_.replicas == 0,
+                             .reason = std::move(reason),
+                             .serves_fewer = std::move(serves_fewer)});
+  }
+
+  // Ends old ones that no rule keeps, then at most one more for the sake of a new one.
+  void end_edited() {
+    const bool replaces = deployment_.update == UpdatePolicy::replace;
+    const std::size_t kept = kept_beside(ready_);
+    std::vector<std::size_t> stay;
+    for (const std::size_t i : edited_) {
+      const bool goes = is_useless(*live_[i].value) || (replaces && !is_ready(i));
+      if (goes || stay.size() == kept)
+        end(i, "the model was edited");
+      else
+        stay.push_back(i);
+    }
+    edited_ = std::move(stay);
+    end_for_a_new_one();
+  }
+
+  void end_for_a_new_one() {
+    if (ending_ != 0) return;
+    const bool replaces = deployment_.update == UpdatePolicy::replace;
+    const bool makes_room = deployment_.update == UpdatePolicy::automatic && waiting_ != 0;
+    if (!replaces && !makes_room) return;
+    const std::string why = replaces ? "as its update policy has it" : "there is no room for both";
+    for (std::size_t n = edited_.size(); n-- > 0;) {
+      const std::size_t i = edited_[n];
+      const bool may_go = !is_ready(i) || all_ready_ >= deployment_.replicas;
+      if (!may_go || (makes_room && !live_[i].makes_room)) continue;
+      end(i, "the model was edited, and " + why, is_ready(i) ? why : "");
+      edited_.erase(edited_.begin() + static_cast<std::ptrdiff_t>(n));
+      return;
+    }
+  }
+
+  void end_leaving() {
+    const std::size_t kept = kept_beside(ready_ + waiting_);
+    for (std::size_t i = kept > edited_.size() ? kept - edited_.size() : 0; i < leaving_.size();
+         ++i) {
       end(leaving_[i], fmt::format("its worker {} is drained", worker_of(leaving_[i])));
     }
   }
@@ -78,13 +145,19 @@ class Plan {
   }
 
   void scale_down() {
-    if (current_.size() <= deployment_.replicas) return;
-    std::sort(current_.begin(), current_.end(), [&](std::size_t a, std::size_t b) {
-      return is_more_useful(*live_[a].value, *live_[b].value);
-    });
     for (std::size_t i = deployment_.replicas; i < current_.size(); ++i) {
       end(current_[i], "the model was scaled down");
     }
+  }
+
+  // `before`: instances of other revisions, those that end in this pass or ended before included.
+  [[nodiscard]] std::size_t count_missing(std::size_t before) const {
+    const std::size_t missing = kept_beside(current_.size());
+    if (deployment_.update == UpdatePolicy::replace) {
+      return std::min(missing, kept_beside(current_.size() + before));
+    }
+    if (edited_.empty()) return missing;
+    return std::min<std::size_t>(missing, ready_ == current_.size() ? 1 : 0);
   }
 
   [[nodiscard]] std::string worker_of(std::size_t index) const {
@@ -94,16 +167,33 @@ class Plan {
 
   const model::Deployment& deployment_;
   std::span<const LiveInstance> live_;
-  std::vector<std::size_t> current_;
-  std::vector<std::size_t> edited_;
+  std::size_t ending_;
+  std::vector<std::size_t> current_;  // the most useful first
+  std::vector<std::size_t> edited_;   // so too
   std::vector<std::size_t> leaving_;
+  std::size_t ready_ = 0;      // of the current ones
+  std::size_t waiting_ = 0;    // of them
+  std::size_t all_ready_ = 0;  // of all
   ReplicaPlan plan_;
 };
 
 }  // namespace
 
-ReplicaPlan plan_replicas(const model::Model& model, std::span<const LiveInstance> live) {
-  return Plan(model, live).make();
+bool is_more_useful(const LiveInstance& a, const LiveInstance& b) {
+  const auto rank = [](const LiveInstance& one) {
+    return std::tuple(-step_of(one.value->state), one.hindered, is_overcommitted(*one.value),
+                      -share_on_devices(*one.value));
+  };
+  const auto of_a = rank(a);
+  const auto of_b = rank(b);
+  if (of_a != of_b) return of_a < of_b;
+  return std::tie(a.value->created_at, a.value->name) <
+         std::tie(b.value->created_at, b.value->name);
+}
+
+ReplicaPlan plan_replicas(const model::Model& model, std::span<const LiveInstance> live,
+                          std::size_t ending) {
+  return Plan(model, live, ending).make();
 }
 
 }  // namespace berth::server

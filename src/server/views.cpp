@@ -1,6 +1,7 @@
 #include "server/views.h"
 
 #include "server/gangs.h"
+#include "server/rollout.h"
 
 #include <algorithm>
 
@@ -51,11 +52,43 @@ json::object model_view(const model::Model& model, store::Revision revision,
   } else {
     reason.clear();
   }
+  if (!model.rollout.fewer_since.empty() && !reason.empty()) reason = model.rollout.reason;
   summary.reason = std::move(reason);
   json::object view = to_json(summary).get_object();
   const json::value rest = to_json(model);
   for (const auto& member : rest.get_object()) view[member.key()] = member.value();
+  view.erase("revisions");  // see rollout_view
   return view;
+}
+
+json::object rollout_view(const model::Model& model,
+                          const std::vector<model::Instance>& instances) {
+  const auto& rollout = model.rollout;
+  RolloutView view{.name = model.deployment.name,
+                   .revision = model.generation,
+                   .state = rollout.state,
+                   .reason = rollout.reason,
+                   .since = rollout.since,
+                   .replicas = model.deployment.replicas};
+  if (const auto from = parse_rfc3339(rollout.progress_at)) {
+    view.deadline = to_rfc3339(*from + progress_deadline(model.deployment));
+  }
+  for (const auto& instance : instances) {
+    if (instance.model != model.deployment.name) continue;
+    if (instance.model_generation != model.generation) {
+      ++view.old;
+      continue;
+    }
+    if (instance.state == model::InstanceState::stopping) continue;
+    ++view.updated;
+    if (instance.state == model::InstanceState::ready) ++view.ready;
+  }
+  if (model.revisions) view.revisions = model.revisions->items;
+  return to_json(view).get_object();
+}
+
+json::object rollout_view_schema(Schemas& schemas) {
+  return schemas.reference<RolloutView>(SchemaUse::output);
 }
 
 json::object model_view_schema(Schemas& schemas) {

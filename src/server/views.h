@@ -39,6 +39,26 @@ json::object model_view(const model::Model& model, store::Revision revision,
                         const std::vector<model::Instance>& instances);
 json::object model_view_schema(Schemas& schemas);
 
+// How far a model's revision is, and those before it.
+struct RolloutView {
+  std::string name;
+  std::uint64_t revision = 1;  // in force
+  model::RolloutState state = model::RolloutState::complete;
+  std::string reason;
+  std::string since;          // RFC 3339, of the state
+  std::string deadline = {};  // when it is given up unless it gets on; empty: its time does not run
+  std::uint32_t replicas = 0;
+  std::uint64_t updated = 0;  // instances of the revision in force
+  std::uint64_t ready = 0;    // of those
+  std::uint64_t old = 0;      // instances of other revisions, those that end included
+  std::vector<model::PastRevision> revisions = {};  // the oldest first
+};
+BOOST_DESCRIBE_STRUCT(RolloutView, (),
+                      (name, revision, state, reason, since, deadline, replicas, updated, ready,
+                       old, revisions))
+json::object rollout_view(const model::Model& model, const std::vector<model::Instance>& instances);
+json::object rollout_view_schema(Schemas& schemas);
+
 // The instance without secrets, with "worker", and with the progress that its worker last told.
 json::object instance_view(const model::Instance& instance, const WorkerRegistry& workers);
 // Why it is in its state, where its worker told it after the state was written down.

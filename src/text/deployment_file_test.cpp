@@ -141,6 +141,7 @@ Deployment any_deployment() {
   made.restart = {.policy = *enum_gen<model::RestartPolicy>(),
                   .max_failures = *rc::gen::inRange<std::uint32_t>(0, 1001)};
   made.readiness_timeout = maybe(rc::gen::inRange<std::uint32_t>(1, 86401));
+  made.progress_deadline = maybe(rc::gen::inRange<std::uint32_t>(1, 604801));
   made.memory_limit = *enum_gen<model::MemoryLimit>();
   return made;
 }
