@@ -54,8 +54,10 @@ struct Revisions {
   std::vector<PastRevision> items;   // the oldest first; the last ten
   std::optional<Fallback> fallback;  // while the revision in force has not been ready
   std::uint64_t newest = 0;          // of all generations that there were
+  // The store's revision of the last edit, where only conditions were written since; 0: this one.
+  std::uint64_t unchanged_since = 0;
 };
-BOOST_DESCRIBE_STRUCT(Revisions, (), (items, fallback, newest))
+BOOST_DESCRIBE_STRUCT(Revisions, (), (items, fallback, newest, unchanged_since))
 
 enum class RolloutState {
   complete,     // as many instances of the revision in force as there should be, and no others

@@ -1,5 +1,6 @@
 #include "server/model_changes.h"
 
+#include "server/rollout.h"
 #include "store/typed.h"
 
 #include <charconv>
@@ -42,18 +43,22 @@ Result<Attempt> try_create(store::Store& store, const std::string& name, const C
 Result<Attempt> try_change(store::Store& store, store::Document document,
                            const Condition& condition, Write write, const MakeModel& make) {
   if (condition.must_be_new) return fail(taken_name_error(document.name));
-  if (condition.revision && *condition.revision != document.revision) {
-    return fail(moved_on(document.name, document.revision, *condition.revision));
-  }
   BERTH_TRY(Model before, store::read_as<Model>(model::kModelKind, document.name, document.data));
+  const auto edited = edit_revision(before, document.revision);
+  if (condition.revision &&
+      (*condition.revision < edited || *condition.revision > document.revision)) {
+    return fail(moved_on(document.name, edited, *condition.revision));
+  }
   BERTH_TRY(Model after, make(&before));
   json::object data = document.data;
   merge_json(data, after);
   ModelChange change{.before = std::move(before),
                      .model = std::move(after),
-                     .revision = document.revision,
+                     .revision = edited,
                      .differs = data != document.data};
   if (!change.differs || write == Write::dry_run) return Attempt(std::move(change));
+  take_edit_revision(change.model);
+  merge_json(data, change.model);
   const auto written =
       store.put(model::kModelKind, document.name, std::move(data), document.revision);
   if (!written && is_lost_race(written.error())) return Attempt();

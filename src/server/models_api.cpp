@@ -43,7 +43,7 @@ Result<net::Response> list_models(ServerContext& context, const ApiRequest&) {
   BERTH_TRY(const auto instances, all_instances(context));
   json::array items;
   for (const auto& model : models.items) {
-    items.push_back(model_view(model.value, model.revision, instances));
+    items.push_back(model_view(model.value, edit_revision(model.value, model.revision), instances));
   }
   return net::json_response(200, {{"items", items}, {"revision", models.revision}});
 }
@@ -68,7 +68,7 @@ Result<net::Response> get_model(ServerContext& context, const ApiRequest& reques
   const std::string name = request.param("name");
   auto model = store::get_as<Model>(context.store, model::kModelKind, name);
   if (!model) return fail(as_model_error(std::move(model).error(), name));
-  return answer_with(context, 200, model->value, model->revision);
+  return answer_with(context, 200, model->value, edit_revision(model->value, model->revision));
 }
 
 Result<Model> edit(ServerContext& context, const Model& before, const Deployment& deployment) {
@@ -166,7 +166,7 @@ Result<net::Response> get_rollout(ServerContext& context, const ApiRequest& requ
   const std::string name = request.param("name");
   auto model = store::get_as<Model>(context.store, model::kModelKind, name);
   if (!model) return fail(as_model_error(std::move(model).error(), name));
-  return answer_rollout(context, model->value, model->revision);
+  return answer_rollout(context, model->value, edit_revision(model->value, model->revision));
 }
 
 // Which revision to go back to.

@@ -102,6 +102,10 @@ class Pass {
     }
   }
 
+  void look_again(Duration after) {
+    decision_.look_again = std::min(after, decision_.look_again.value_or(after));
+  }
+
   // `value` over what is stored under `name`.
   template <class T>
   static json::object document_of(const std::map<std::string, json::object>& stored,
@@ -127,8 +131,8 @@ class Pass {
   }
 
   [[nodiscard]] std::vector<const Instance*> all_instances() const {
-    std::vector<const Instance*> all;
-    for (const auto& instance : instances_) all.push_back(&instance.value);
+    std::vector<const Instance*> all(instances_.size());
+    std::ranges::transform(instances_, all.begin(), [](const Working& one) { return &one.value; });
     return all;
   }
 
@@ -205,10 +209,6 @@ class Pass {
     if (step.changed) changed_models_.insert(stored.name);
     std::ranges::move(step.events, std::back_inserter(decision_.events));
     if (step.look_again) look_again(*step.look_again);
-  }
-
-  void look_again(Duration after) {
-    decision_.look_again = std::min(after, decision_.look_again.value_or(after));
   }
 
   void end(Working& instance, const Ending& ending) {
@@ -467,11 +467,12 @@ class Pass {
     }
     for (const auto& stored : state_.models) {
       if (!changed_models_.contains(stored.name)) continue;
-      writes.push_back(
-          {.kind = std::string(model::kModelKind),
-           .name = stored.name,
-           .data = document_of(state_.model_documents, stored.name, models_.at(stored.name)),
-           .expected = stored.revision});
+      auto& model = models_.at(stored.name);
+      keep_edit_revision(model, stored.value, stored.revision);
+      writes.push_back({.kind = std::string(model::kModelKind),
+                        .name = stored.name,
+                        .data = document_of(state_.model_documents, stored.name, model),
+                        .expected = stored.revision});
     }
     std::move(decision_.writes.begin(), decision_.writes.end(), std::back_inserter(writes));
     decision_.writes = std::move(writes);

@@ -358,6 +358,21 @@ Result<model::Deployment> undo_target(const Model& model, std::optional<std::uin
               name, model.generation, name);
 }
 
+std::uint64_t edit_revision(const Model& model, std::uint64_t stored) {
+  const std::uint64_t since = model.revisions ? model.revisions->unchanged_since : 0;
+  return since != 0 ? since : stored;
+}
+
+void keep_edit_revision(Model& model, const Model& before, std::uint64_t stored) {
+  if (!model.revisions) return;
+  const bool is_same = model.generation == before.generation;
+  model.revisions->unchanged_since = is_same ? edit_revision(before, stored) : 0;
+}
+
+void take_edit_revision(Model& model) {
+  if (model.revisions) model.revisions->unchanged_since = 0;
+}
+
 RolloutStep advance_rollout(Model& model, const RolloutFacts& facts, SystemTime now) {
   return Step(model, facts, now).make();
 }

@@ -43,6 +43,15 @@ void begin_revision(model::Model& model, const model::Model* before, SystemTime 
 [[nodiscard]] Result<model::Deployment> undo_target(const model::Model& model,
                                                     std::optional<std::uint64_t> to);
 
+// The revision of the store that stands for what the user asked for: that of `stored`, unless only
+// conditions were written since an earlier one. What If-Match compares.
+[[nodiscard]] std::uint64_t edit_revision(const model::Model& model, std::uint64_t stored);
+// Notes whether `model`, about to be written over `before` (stored at `stored`) by the controllers,
+// is still what the user asked for.
+void keep_edit_revision(model::Model& model, const model::Model& before, std::uint64_t stored);
+// The user's own write.
+void take_edit_revision(model::Model& model);
+
 // A model's instances at one moment.
 struct RolloutFacts {
   std::vector<const model::Instance*> current;  // of the revision in force, that are not ending

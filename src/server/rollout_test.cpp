@@ -38,6 +38,7 @@ class Rollouts : public ::testing::Test {
     const auto before = after;
     after.deployment = wanted;
     begin_revision(after, &before, now());
+    take_edit_revision(after);
     world_.put(after);
   }
   void scale(std::uint32_t replicas) {
@@ -321,6 +322,19 @@ TEST_F(Rollouts, AnUndoGoesToTheLastThatServedAndKeepsTheUsersWishes) {
   EXPECT_TRUE(undo_target(model(), 1)->env.empty());
   EXPECT_EQ(undo_target(model(), 3)->env.at("EDITED"), "bad");
   EXPECT_EQ(undo_target(model(), 9).error().field, "to");
+}
+
+TEST_F(Rollouts, ConditionsDoNotCountAsEdits) {
+  deploy(1);
+  edit("1");
+  const auto stored = [&] { return world_.state().models.front().revision; };
+  const auto edited = stored();
+  serve(1);
+  EXPECT_GT(stored(), edited);
+  EXPECT_EQ(edit_revision(model(), stored()), edited);
+  edit("bad");
+  fail_new();
+  EXPECT_EQ(edit_revision(model(), stored()), stored()) << "what was rolled back is another text";
 }
 
 TEST_F(Rollouts, TheHistoryIsBounded) {

@@ -67,8 +67,8 @@ def test_what_it_does_not_tell_of_is_not_there(berth: Berth, document: dict[str,
 def test_answers_are_as_described(berth: Berth, document: dict[str, Any], tiny: str):
     """Every route that is read, asked for real: the answer fits its schema."""
     instance = berth.instances(tiny)[0]["name"]
-    names = {"/api/v1/models/{name}": tiny, "/api/v1/instances/{name}": instance,
-             "/v1/models/{name}": tiny}
+    names = {"/api/v1/models/{name}": tiny, "/api/v1/models/{name}/rollout": tiny,
+             "/api/v1/instances/{name}": instance, "/v1/models/{name}": tiny}
     checked = 0
     for (method, path), operation in operations(document).items():
         if method != "get" or "application/json" not in operation["responses"]["200"]["content"]:
