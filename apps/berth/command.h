@@ -34,6 +34,9 @@ using Command = std::function<int()>;
 // Prints "berth: message: cause" on standard error and returns the exit code: 2 where a flag or
 // field of the user's is wrong, else 1.
 int report(const Error& error);
+// As `report`; what can not be read is bad input too: for commands that read files which the user
+// names.
+int report_input(const Error& error);
 
 // The end of a command that changed something: the server's answer with --json, else the sentence.
 Result<void> finish(const CommonOptions& common, const json::value& answer,

@@ -138,6 +138,13 @@ int report(const Error& error) {
   return usage ? kUsage : kFailed;
 }
 
+int report_input(const Error& error) {
+  const int code = report(error);
+  const bool input = error.code == ErrorCode::not_found || error.code == ErrorCode::corrupt ||
+                     error.code == ErrorCode::unsupported || error.code == ErrorCode::too_large;
+  return input ? kUsage : code;
+}
+
 }  // namespace berth::app
 
 int main(int argc, char** argv) {

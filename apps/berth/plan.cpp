@@ -197,14 +197,6 @@ void print_plan(const Plan& plan) {
   }
 }
 
-// As `report`; what can not be read is bad input too, since 1 says that there is no place.
-int report_input(const Error& error) {
-  const int code = report(error);
-  const bool input = error.code == ErrorCode::not_found || error.code == ErrorCode::corrupt ||
-                     error.code == ErrorCode::unsupported || error.code == ErrorCode::too_large;
-  return input ? kUsage : code;
-}
-
 int run(const CommonOptions& common, const PlanFlags& flags) {
   const auto plan = flags.on.empty() ? ask_server(common, flags) : plan_here(common, flags);
   if (!plan) return report_input(plan.error());

@@ -65,7 +65,7 @@ void print_simulation(const schedule::Simulation& done) {
   }
 }
 
-Result<void> simulate(const CommonOptions& common, const SimFlags& flags) {
+Result<schedule::Simulation> simulate(const CommonOptions& common, const SimFlags& flags) {
   BERTH_TRY(auto cluster, read_described_cluster(common, flags.cluster));
   BERTH_TRY(const auto content, read_file(flags.workload));
   const auto read = [](const std::string& path) -> Result<model::ModelProfile> {
@@ -83,26 +83,32 @@ Result<void> simulate(const CommonOptions& common, const SimFlags& flags) {
                   *flags.interval);
     }
   }
-  const auto done = schedule::simulate(workload, std::move(cluster), interval);
+  return schedule::simulate(workload, std::move(cluster), interval);
+}
+
+int run(const CommonOptions& common, const SimFlags& flags) {
+  const auto done = simulate(common, flags);
+  if (!done) return report_input(done.error());
   if (common.json)
-    print_json(to_json(done));
+    print_json(to_json(*done));
   else
-    print_simulation(done);
-  return {};
+    print_simulation(*done);
+  return kDone;
 }
 
 }  // namespace
 
 void add_sim(CLI::App& app, const CommonOptions& common, Command& command) {
   auto flags = std::make_shared<SimFlags>();
-  auto* sim = add_action(app, common, command, flags, "sim",
-                         "Simulate models that come and go on a described cluster", simulate);
+  auto* sim = app.add_subcommand("sim", "Simulate models that come and go on a described cluster");
   sim->add_option("CLUSTER", flags->cluster, "The cluster (YAML)")->required();
   sim->add_option("WORKLOAD", flags->workload, "What comes and goes (YAML)")->required();
   sim->add_option("--interval", flags->interval, "Time between two lines (a twentieth of it all)");
   sim->footer(
       "docs/clusters.md tells what the two files may say. The same files give the same result.\n"
       "Example: berth sim cluster.yaml workload.yaml --json");
+  sim->callback(
+      [&common, &command, flags] { command = [&common, flags] { return run(common, *flags); }; });
 }
 
 }  // namespace berth::app

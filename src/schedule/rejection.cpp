@@ -1,6 +1,9 @@
 #include "schedule/rejection.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 
 namespace berth::schedule {
 namespace {
@@ -80,25 +83,25 @@ std::string explain(const Rejection& rejection) {
 
 std::string explain(const Rejections& rejections) {
   // In the order of first appearance: a worker's reasons, then the workers that share them.
-  std::vector<std::pair<std::string, std::string>> by_worker;
+  std::vector<std::pair<std::string_view, std::string>> by_worker;
+  std::unordered_map<std::string_view, std::size_t> places;
   for (const auto& rejection : rejections) {
-    const auto found = std::find_if(by_worker.begin(), by_worker.end(),
-                                    [&](const auto& row) { return row.first == rejection.worker; });
-    if (found == by_worker.end()) {
+    const auto [place, is_first] = places.try_emplace(rejection.worker, by_worker.size());
+    if (is_first) {
       by_worker.emplace_back(rejection.worker, explain(rejection));
-    } else if (auto text = explain(rejection); found->second.find(text) == std::string::npos) {
-      found->second += "; " + text;
+      continue;
     }
+    auto& said = by_worker[place->second].second;
+    if (auto text = explain(rejection); said.find(text) == std::string::npos) said += "; " + text;
   }
-  std::vector<std::pair<std::string, std::vector<std::string>>> lines;
+  std::vector<std::pair<std::string_view, std::vector<std::string_view>>> lines;
+  places.clear();
   for (const auto& [worker, text] : by_worker) {
-    const auto found = std::find_if(lines.begin(), lines.end(),
-                                    [&](const auto& row) { return row.first == text; });
-    if (found == lines.end()) {
+    const auto [place, is_first] = places.try_emplace(text, lines.size());
+    if (is_first)
       lines.push_back({text, {worker}});
-    } else {
-      found->second.push_back(worker);
-    }
+    else
+      lines[place->second].second.push_back(worker);
   }
   std::string out;
   for (const auto& [text, workers] : lines) {
@@ -112,7 +115,7 @@ std::string explain(const Rejections& rejections) {
     out += fmt::format("{}", fmt::join(workers.begin(),
                                        workers.begin() + static_cast<std::ptrdiff_t>(named), ", "));
     if (workers.size() > named) out += fmt::format(" and {} more", workers.size() - named);
-    out += ": " + text;
+    out += fmt::format(": {}", text);
   }
   return out;
 }

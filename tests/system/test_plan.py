@@ -271,6 +271,12 @@ def test_a_bad_workload_is_told_with_its_line(stopped_berth: Berth, cluster: Pat
     assert words in stopped_berth.cli("sim", cluster, workload, check=2).stderr
 
 
+def test_a_file_that_is_not_there_is_bad_input(stopped_berth: Berth, cluster: Path,
+                                               workload: Path):
+    for files in [("absent.yaml", workload), (cluster, "absent.yaml")]:
+        assert "absent.yaml" in stopped_berth.cli("sim", *files, check=2).stderr
+
+
 def test_an_interval_must_last(stopped_berth: Berth, cluster: Path, workload: Path):
     run = stopped_berth.cli("sim", cluster, workload, "--interval", "0s", check=2)
     assert "--interval must be at least 1s" in run.stderr
