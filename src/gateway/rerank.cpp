@@ -180,7 +180,7 @@ Result<std::unique_ptr<Portions>> read_rerank(json::object body, Form form) {
   }
   Wishes wishes{.form = form};
   BERTH_TRY(auto model, take_text(body, "model"));
-  BERTH_TRY(auto query, take_text(body, "query"));
+  BERTH_TRY(const auto query, take_text(body, "query"));
   if (query.empty() || query.size() > kLargestInput) {
     return wrong("query", fmt::format("query must have 1 to {} bytes", kLargestInput));
   }
@@ -189,7 +189,7 @@ Result<std::unique_ptr<Portions>> read_rerank(json::object body, Form form) {
   wishes.top = top.value_or(documents.size());
   BERTH_TRY(wishes.documents, take_switch(body, "return_documents", form == Form::jina));
   BERTH_TRY(wishes.normalize, take_switch(body, "normalize", true));
-  body["query"] = std::move(query);
+  body["query"] = query;
   return std::make_unique<Rerank>(std::move(model), std::move(body), std::move(documents), wishes);
 }
 

@@ -25,7 +25,8 @@ json::object answered(Portions& portions, const ModelRoute& route = {}) {
     json::array results;
     for (std::size_t i = 0; i < asked.at("documents").get_array().size(); ++i) {
       EXPECT_TRUE(asked.at("documents").at(i).is_string());
-      results.insert(results.begin(), json::object{{"index", i}, {"relevance_score", score}});
+      results.insert(results.begin(), json::object{{"index", static_cast<std::int64_t>(i)},
+                                                   {"relevance_score", score}});
       score += 1;
     }
     EXPECT_TRUE(portions.take({{"results", std::move(results)}}));
