@@ -77,6 +77,8 @@ struct EngineApi {
   // puts the answer together for clients that do not stream.
   bool learns_by_writing = false;
   std::span<const EngineRefusal> refusals = {};  // of a static table
+  bool ignores_dimensions = false;               // of embeddings, which the gateway then shortens
+  bool raw_scores = false;  // rerankers' scores come as their last layer gives them
 };
 
 // How an engine divides a model.

@@ -1,21 +1,15 @@
 #include "gateway/completions.h"
 
-#include "cluster/protocol.h"
 #include "gateway/answer_assembler.h"
 #include "gateway/event_filter.h"
+#include "gateway/model_task.h"
 #include "gateway/request_body.h"
-#include "net/client.h"
 
 #include <optional>
 #include <utility>
 
 namespace berth::gateway {
 namespace {
-
-constexpr net::ClientDeadlines kEngineDeadlines{
-    .connect = std::chrono::seconds(5), .head = kEnginePatience, .idle = std::chrono::seconds(60)};
-constexpr Bytes kLargestAnswer = 64_MiB;
-constexpr int kClientClosed = 499;  // only in metrics
 
 // One request on its way. Lives as long as its handler.
 class Relay {
@@ -24,26 +18,11 @@ class Relay {
       : context_(context),
         exchange_(exchange),
         path_(std::move(path)),
-        route_(std::move(route)),
-        started_(context.clock.steady_now()) {}
+        outcome_{.route = std::move(route), .started = context.clock.steady_now()} {}
 
   net::Task<> run() {
     auto done = co_await serve();
-    if (!done && !exchange_.responded()) {
-      const Error& error = done.error();
-      status_ = http_status(error.code);
-      auto response = net::error_response(error);
-      if (status_ == 503 || status_ == 429) response.headers.set("retry-after", "5");
-      co_await exchange_.respond(std::move(response));
-    }
-    // A client may leave once it has seen the last event.
-    if (exchange_.gone() && !complete_) status_ = kClientClosed;
-    context_.metrics.count({.model = model_,
-                            .route = route_,
-                            .status = status_,
-                            .duration = since_start(),
-                            .first_byte = first_byte_,
-                            .usage = usage_});
+    co_await conclude(context_, exchange_, std::move(outcome_), std::move(done));
   }
 
  private:
@@ -53,8 +32,9 @@ class Relay {
     if (!text) co_return fail(std::move(text).error());
     BERTH_CO_TRY(RoutedBody body, read_body(std::move(*text)));
     const auto routes = context_.table.routes();
+    BERTH_CO_CHECK(check_task(*routes, body.model, Task::text));
     BERTH_CO_TRY(Reservation target, choose_target(*routes, body.model));
-    model_ = body.model;
+    outcome_.model = body.model;
     auto answer = co_await ask(*target, body);
     if (!answer && is_unreached(answer.error())) {
       // The engine died a moment ago: no byte of an answer was seen, another one may serve.
@@ -68,39 +48,19 @@ class Relay {
     co_return co_await pass_on(std::move(*answer), body, target->api);
   }
 
-  static bool is_unreached(const Error& error) { return error.code == ErrorCode::unavailable; }
-
   net::Task<Result<net::ClientResponse>> ask(const Target& target, const RoutedBody& body) {
     net::ClientRequest request;
-    request.method = "POST";
-    request.target = target.way.prefix + path_;
-    request.headers.set("content-type", "application/json");
-    if (target.way.worker.empty()) {
-      request.headers.set("authorization", "Bearer " + target.way.key);
-    } else {
-      request.tls = context_.peer_of(target.way.worker);
-    }
-    request.headers.set("x-request-id", exchange_.request().id);
     if (auto text = upstream_text(body, target.api)) {
       request.body = *std::move(text);
     } else {
       request.body_view = body.text;
     }
-    request.abort = std::make_shared<net::Abort>();
-    exchange_.on_client_gone([abort = request.abort] { abort->abort(); });
-    auto& client = net::Client::of(exchange_.executor().context());
-    auto answer = co_await client.send(target.way.endpoint, std::move(request), kEngineDeadlines);
-    exchange_.on_client_gone({});
-    if (answer && answer->headers().contains(cluster::kUnreachedHeader)) {
-      auto why = co_await answer->read_all(1_MiB, kEngineDeadlines.idle);
-      co_return fail(net::error_from_response(answer->status(), why.value_or("")));
-    }
-    co_return answer;
+    co_return co_await ask_engine(context_, exchange_, target, path_, std::move(request));
   }
 
   net::Task<Result<void>> pass_on(net::ClientResponse answer, const RoutedBody& body,
                                   backends::EngineApi api) {
-    status_ = answer.status();
+    outcome_.status = answer.status();
     exchange_.on_client_gone([&answer] { answer.abort(); });
     Result<void> result;
     if (answer.status() >= 400) {
@@ -116,34 +76,21 @@ class Relay {
     co_return result;
   }
 
-  static const backends::EngineRefusal* refusal_of(const backends::EngineApi& api,
-                                                   const Error& error) {
-    for (const auto& refusal : api.refusals) {
-      if (error.message.starts_with(refusal.begins)) return &refusal;
-    }
-    return nullptr;
-  }
-
   // An engine's error in OpenAI's shape, whatever shape it came in.
   net::Task<Result<void>> pass_error(net::ClientResponse& answer, backends::EngineApi api) {
     auto body = co_await answer.read_all(1_MiB, kEnginePatience);
     if (!body) co_return fail(std::move(body).error());
-    Error error = net::error_from_response(answer.status(), *body);
-    const bool ours = answer.status() == 401 || answer.status() == 403;
-    if (ours) error = make_error(ErrorCode::unavailable, "the engine refused the gateway's key");
-    const auto* refusal = answer.status() == 500 ? refusal_of(api, error) : nullptr;
-    if (refusal != nullptr)
-      error = make_error(ErrorCode::invalid_parameter, "{}", refusal->message);
-    if (ours || refusal != nullptr) status_ = http_status(error.code);
-    co_return co_await exchange_.respond(net::error_response(status_, error));
+    const auto failure = read_failure(answer.status(), *body, api);
+    outcome_.status = failure.status;
+    co_return co_await exchange_.respond(net::error_response(failure.status, failure.error));
   }
 
   net::Task<Result<void>> pass_whole(net::ClientResponse& answer) {
     auto body = co_await answer.read_all(kLargestAnswer, kEnginePatience);
     if (!body) co_return fail(std::move(body).error().context("the engine broke off"));
-    complete_ = true;
-    first_byte_ = since_start();
-    usage_ = read_usage(*body).value_or(Usage{});
+    outcome_.complete = true;
+    outcome_.first_byte = since_start();
+    outcome_.usage = read_usage(*body).value_or(Usage{});
     net::Response response{.status = answer.status()};
     response.headers.set("content-type",
                          answer.headers().get("content-type").value_or("application/json"));
@@ -160,7 +107,7 @@ class Relay {
       if (!piece) co_return fail(Error(piece.error()).context("the engine broke off"));
       if (!*piece) break;
       auto fed = assembler.feed(**piece);
-      usage_ = assembler.usage();
+      outcome_.usage = assembler.usage();
       if (!fed) {
         answer.abort();
         co_return fail(std::move(fed).error());
@@ -169,10 +116,10 @@ class Relay {
     if (!assembler.complete()) {
       co_return fail(ErrorCode::unavailable, "the engine broke off its answer");
     }
-    complete_ = true;
-    first_byte_ = since_start();
+    outcome_.complete = true;
+    outcome_.first_byte = since_start();
     const json::object whole = assembler.finish(choices);
-    usage_ = assembler.usage();
+    outcome_.usage = assembler.usage();
     co_return co_await exchange_.respond(net::json_response(200, whole));
   }
 
@@ -184,24 +131,24 @@ class Relay {
       const auto piece = co_await answer.read_some(kEnginePatience);
       if (!piece) co_return co_await break_off(piece.error());
       if (!*piece) {
-        complete_ = true;
+        outcome_.complete = true;
         break;
       }
       const auto passed = filter.feed(**piece);
-      usage_ = filter.usage();
+      outcome_.usage = filter.usage();
       if (!passed) co_return co_await break_off(passed.error());
       if (passed->empty()) continue;
       if (!begun) {
         // Nothing was sent yet: an error that comes first gets a status of its own.
         BERTH_CO_CHECK(check_event(*passed));
-        first_byte_ = since_start();
+        outcome_.first_byte = since_start();
         begun = true;
         sent = co_await begin_stream(answer);
         if (!sent) break;
       }
       sent = co_await exchange_.write(*passed);
     }
-    usage_.prompt_tokens /= body.choices;
+    outcome_.usage.prompt_tokens /= body.choices;
     if (!sent) co_return sent;
     if (!exchange_.responded()) BERTH_CO_CHECK(co_await begin_stream(answer));
     if (!filter.rest().empty()) {
@@ -219,7 +166,7 @@ class Relay {
 
   // Tells an error at once where nothing was sent; else inside the stream, as one more event.
   net::Task<Result<void>> break_off(Error error) {
-    status_ = http_status(error.code);
+    outcome_.status = http_status(error.code);
     auto told = std::move(error).context("the engine broke off");
     if (exchange_.gone() || !exchange_.responded()) co_return fail(std::move(told));
     const std::string event = "data: " + to_text(net::error_json(told)) + "\n\n";
@@ -228,19 +175,13 @@ class Relay {
   }
 
   [[nodiscard]] Duration since_start() const {
-    return std::chrono::duration_cast<Duration>(context_.clock.steady_now() - started_);
+    return std::chrono::duration_cast<Duration>(context_.clock.steady_now() - outcome_.started);
   }
 
   GatewayContext& context_;
   net::Exchange& exchange_;
   std::string path_;
-  std::string route_;
-  SteadyTime started_;
-  std::string model_;
-  int status_ = 200;
-  bool complete_ = false;  // the engine's answer was read to its end
-  Duration first_byte_{};
-  Usage usage_;
+  Outcome outcome_;
 };
 
 }  // namespace

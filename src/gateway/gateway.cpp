@@ -1,5 +1,8 @@
 #include "gateway/gateway.h"
 
+#include "gateway/embeddings.h"
+#include "gateway/rerank.h"
+
 namespace berth::gateway {
 namespace {
 
@@ -14,6 +17,42 @@ json::object describe(const ModelRoute& route) {
 
 // What clients and engines agree on; OpenAI's documentation describes it.
 json::object open_object(Schemas&) { return {{"type", "object"}}; }
+
+json::object field(std::string_view type, std::string_view description) {
+  return {{"type", type}, {"description", description}};
+}
+
+json::object embeddings_schema(Schemas&) {
+  const json::object format{{"type", "string"}, {"enum", json::array{"float", "base64"}}};
+  return {{"type", "object"},
+          {"required", json::array{"model", "input"}},
+          {"properties",
+           json::object{
+               {"model", field("string", "an embedding model")},
+               {"input", json::object{{"type", json::array{"string", "array"}},
+                                      {"description",
+                                       "a text, a list of tokens, or up to 2048 "
+                                       "of either"}}},
+               {"encoding_format", format},
+               {"dimensions", field("integer", "shorter vectors, of models trained for that")}}}};
+}
+
+json::object rerank_schema(Schemas&) {
+  const json::object documents{{"type", "array"},
+                               {"description", "texts, or objects with \"text\"; up to 2048"}};
+  return {{"type", "object"},
+          {"required", json::array{"model", "query", "documents"}},
+          {"properties",
+           json::object{
+               {"model", field("string", "a reranker")},
+               {"query", field("string", "what the documents are compared with")},
+               {"documents", documents},
+               {"top_n", field("integer", "only so many of the best")},
+               {"return_documents", field("boolean", "with the documents; /v1: true unless said")},
+               {"normalize", field("boolean",
+                                   "scores from 0 to 1 (true unless said), or as the "
+                                   "model gives them")}}}};
+}
 
 net::Task<> health(net::Exchange& exchange) {
   co_await exchange.respond(net::json_response(200, {{"status", "ok"}}));
@@ -67,6 +106,28 @@ void Gateway::add_routes(net::Router& router) {
         return relay_completion(context_, exchange, "/v1/completions", "completions");
       },
       "The continuation of a text; with \"stream\", as server-sent events", open_object);
+  add(
+      "POST", "/v1/embeddings",
+      [this](net::Exchange& exchange) {
+        return relay_portions(context_, exchange, read_embeddings, Task::embeddings,
+                              "/v1/embeddings", "embeddings");
+      },
+      "Texts as vectors, as OpenAI has it", embeddings_schema);
+  add(
+      "POST", "/v1/rerank",
+      [this](net::Exchange& exchange) {
+        return relay_portions(context_, exchange, read_jina_rerank, Task::rerank, "/v1/rerank",
+                              "rerank");
+      },
+      "How well documents answer a query, the best first, as Jina has it (and Cohere's v1)",
+      rerank_schema);
+  add(
+      "POST", "/v2/rerank",
+      [this](net::Exchange& exchange) {
+        return relay_portions(context_, exchange, read_cohere_rerank, Task::rerank, "/v1/rerank",
+                              "rerank");
+      },
+      "How well documents answer a query, the best first, as Cohere has it", rerank_schema);
 }
 
 // What answers requests now: a client that reads the list can use each of its entries.

@@ -32,7 +32,8 @@ class Gateway {
           const Clock& clock, GatewayOptions options = {});
 
   // GET /v1/models, GET /v1/models/{name}, POST /v1/chat/completions, POST /v1/completions,
-  // GET /health (without a key), GET /metrics.
+  // POST /v1/embeddings, POST /v1/rerank, POST /v2/rerank, GET /health (without a key),
+  // GET /metrics.
   void add_routes(net::Router& router);
   // What /metrics tells besides, in Prometheus' text format; called on any thread. Before the
   // server starts.

@@ -1,5 +1,6 @@
 #include "gateway/routing_table.h"
 
+#include "backends/pooling_models.h"
 #include "base/log.h"
 #include "store/typed.h"
 #include "store/watch.h"
@@ -94,7 +95,11 @@ Routes make_routes(const RouteSources& sources, const backends::Registry& backen
     routes[name] = {
         .name = name,
         .reason = model.deployment.replicas == 0 ? "it is scaled to 0" : "it has no instance yet",
-        .created = to_epoch(model.created_at)};
+        .created = to_epoch(model.created_at),
+        .category = model.profile.category,
+        .embedding_length = model.profile.embedding_length,
+        .nested_embeddings = backends::has_nested_embeddings(model.profile),
+        .scores_are_probabilities = backends::scores_are_probabilities(model.profile)};
   }
   for (const auto& instance : sources.instances) {
     const auto route = routes.find(instance.model);

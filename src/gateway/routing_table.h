@@ -46,6 +46,10 @@ struct ModelRoute {
   std::string reason;  // why nothing is ready, for the person who asks
   std::uint32_t context = 0;
   std::int64_t created = 0;  // seconds since the epoch
+  model::Category category = model::Category::llm;
+  std::uint32_t embedding_length = 0;  // of the model's vectors; 0 = unknown
+  bool nested_embeddings = false;      // their beginnings are embeddings too
+  bool scores_are_probabilities = false;
   std::vector<std::shared_ptr<Target>> ready;
 };
 

@@ -24,7 +24,8 @@ namespace berth::gateway {
 class TestGateway {
  public:
   // A model named "m" of `backend`, with one ready instance for each of `engines`.
-  TestGateway(const std::string& backend, const std::vector<net::Endpoint>& engines)
+  TestGateway(const std::string& backend, const std::vector<net::Endpoint>& engines,
+              const model::ModelProfile& profile = {}, std::uint32_t slots = 4096)
       : folder_(std::filesystem::temp_directory_path() / ("berth-gateway-" + random_id())) {
     std::filesystem::create_directory(folder_);
     auto opened = store::open_sqlite(folder_ / "berth.db", {.survive_power_loss = false});
@@ -35,6 +36,7 @@ class TestGateway {
     model::Model model;
     model.deployment.name = "m";
     model.backend = backend;
+    model.profile = profile;
     put(model::kModelKind, "m", model);
     for (const auto& engine : engines) {
       model::Instance instance;
@@ -44,7 +46,7 @@ class TestGateway {
       instance.host = engine.host;
       instance.port = engine.port;
       instance.engine_key = "engine-key";
-      instance.serving = model::Serving{.context = 4096, .slots = 4096};
+      instance.serving = model::Serving{.context = 4096, .slots = slots};
       put(model::kInstanceKind, instance.name, instance);
     }
     gateway_ =

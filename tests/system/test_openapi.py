@@ -52,7 +52,8 @@ def test_it_tells_of_every_part_of_the_api(document: dict[str, Any]):
         "/api/v1/instances/{name}/logs", "/api/v1/workers", "/api/v1/engines", "/api/v1/keys",
         "/api/v1/keys/{name}", "/api/v1/events", "/api/v1/watch", "/api/v1/evaluate",
         "/api/v1/plan", "/api/v1/server", "/api/v1/openapi.json", "/api/v1/schemas/deployment", "/health",
-        "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions"}
+        "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions",
+        "/v1/embeddings", "/v1/rerank", "/v2/rerank"}
 
 
 def test_what_it_does_not_tell_of_is_not_there(berth: Berth, document: dict[str, Any], tiny: str):

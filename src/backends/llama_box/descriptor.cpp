@@ -17,6 +17,10 @@ constexpr EngineRefusal kRefusals[] = {
      "this model takes no audio: it was deployed without a projector (mmproj) that hears"},
     {"video input is not supported", "this model takes no video"},
     {"Failed to download image", "the image could not be downloaded from its URL"},
+    {"input (",
+     "an input has more tokens than the model reads at once; shorten it, or deploy the model with "
+     "a "
+     "larger --ctx-size where it was trained for one"},
 };
 
 std::vector<Variable> variables() {
@@ -50,7 +54,10 @@ BackendDescriptor make_descriptor() {
       .slots_flag = "--parallel",
       // llama-server (measured): a plain answer is computed to its end, a prompt to its end,
       // whoever left.
-      .api = {.learns_by_writing = true, .refusals = kRefusals},
+      .api = {.learns_by_writing = true,
+              .refusals = kRefusals,
+              .ignores_dimensions = true,
+              .raw_scores = true},
       .parameters = {},
       .variables = variables(),
   };
