@@ -1,5 +1,7 @@
 #include "model/deployment.h"
 
+#include "base/describe.h"
+
 #include <algorithm>
 #include <cctype>
 
@@ -8,6 +10,9 @@ namespace {
 
 constexpr std::size_t kMaxName = 100;
 constexpr std::size_t kMaxItems = 256;
+// As JSON. A model's document holds up to four (in force, the way back, the history of both), and
+// the kernel takes no variable that is larger (execve(2), MAX_ARG_STRLEN).
+constexpr Bytes kMaxDeployment = 128_KiB;
 
 bool is_name_char(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-' ||
@@ -30,6 +35,20 @@ bool is_environment_name(std::string_view name) {
 bool has_control_char(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return c == '\0' || c == '\n' || c == '\r'; });
+}
+
+Result<void> check_size(const Deployment& deployment) {
+  const json::value all = to_json(deployment, Secrets::show);
+  const Bytes size{json::serialize(all).size()};
+  if (size <= kMaxDeployment) return {};
+  const auto& members = all.as_object();
+  const auto* largest = std::ranges::max_element(
+      members, {}, [](const auto& member) { return json::serialize(member.value()).size(); });
+  return invalid(largest->key(),
+                 fmt::format("the deployment has {} of JSON, most of it in {}; the "
+                             "limit is {}. Put what is large into a file, and name "
+                             "the file",
+                             size, std::string_view(largest->key()), kMaxDeployment));
 }
 
 }  // namespace
@@ -73,7 +92,7 @@ Result<void> validate(const Deployment& deployment) {
                                             device));
     }
   }
-  return {};
+  return check_size(deployment);
 }
 
 }  // namespace berth::model

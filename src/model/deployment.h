@@ -148,7 +148,8 @@ inline constexpr FieldInfo kDeploymentFields[] = {
 constexpr std::span<const FieldInfo> field_table(const Deployment*) { return kDeploymentFields; }
 
 // Checks what the types alone do not: the name's letters, the source's form, environment names,
-// the form of devices. Does not look at files. Fails with invalid_parameter naming the field.
+// the form of devices, and its size (128 KiB of JSON). Does not look at files. Fails with
+// invalid_parameter naming the field.
 Result<void> validate(const Deployment& deployment);
 
 }  // namespace berth::model
