@@ -14,7 +14,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "base64 carries the bytes as they are");
 
 Result<std::vector<float>> from_base64(std::string_view text) {
-  std::vector<float> vector(text.size() / 4 * 3 / sizeof(float));
+  // One more: without any, there would be no memory to write to.
+  std::vector<float> vector(text.size() / 4 * 3 / sizeof(float) + 1);
   std::size_t length = 0;
   const char* end = nullptr;
   const int failed = sodium_base642bin(reinterpret_cast<unsigned char*>(vector.data()),
