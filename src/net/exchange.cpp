@@ -32,6 +32,10 @@ Task<Result<void>> Exchange::start(int status, Headers headers) {
 Task<Result<void>> Exchange::write(std::string_view data) { return connection_.write(data); }
 Task<Result<void>> Exchange::finish() { return connection_.finish(); }
 
+Task<Result<std::shared_ptr<Transport>>> Exchange::upgrade(std::string protocol) {
+  return connection_.upgrade(std::move(protocol));
+}
+
 Task<> Exchange::client_gone() { return connection_.client_gone(); }
 void Exchange::on_client_gone(std::function<void()> callback) {
   connection_.on_client_gone(std::move(callback));

@@ -7,6 +7,7 @@
 #include "net/task.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 namespace berth::net {
 
 class ServerConnection;
+class Transport;
 
 // Lives while its handler runs. Not thread-safe: use it on its executor only. One call of
 // `read_…` and one of the writing calls may be under way at a time.
@@ -55,6 +57,11 @@ class Exchange {
   Task<Result<void>> write(std::string_view data);
   // Ends a streamed answer.
   Task<Result<void>> finish();
+
+  // Sends 101 with `protocol`, which the request must have asked for, and gives the connection
+  // away: it is the caller's to read and write, and closes when the handler returns.
+  // invalid_request where the request asks for something else.
+  Task<Result<std::shared_ptr<Transport>>> upgrade(std::string protocol);
 
   // Completes when the client has closed its connection; never before. Bytes of a next request that
   // come meanwhile are kept. For `unless_gone`, or as the other half of a race.

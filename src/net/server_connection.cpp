@@ -391,6 +391,24 @@ Task<Result<void>> ServerConnection::finish() {
   co_return Result<void>{};
 }
 
+Task<Result<std::shared_ptr<Transport>>> ServerConnection::upgrade(std::string protocol) {
+  if (head_sent_) co_return fail(ErrorCode::internal, "the request was answered already");
+  const auto wanted = request_->headers.get("upgrade");
+  if (!wanted || *wanted != protocol || !body_ended_) {
+    co_return fail(ErrorCode::invalid_request,
+                   "this path is for the protocol {}: ask for it with Upgrade", protocol);
+  }
+  head_sent_ = true;
+  keep_alive_ = false;
+  status_ = 101;
+  const std::string head = fmt::format(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {}\r\n\r\n", protocol);
+  const auto sent = co_await send({head, "", ""});
+  BERTH_CO_CHECK(sent);
+  finished_ = true;
+  co_return transport_;
+}
+
 void ServerConnection::set_gone() {
   if (gone_) return;
   gone_ = true;

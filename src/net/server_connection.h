@@ -49,6 +49,7 @@ class ServerConnection {
   Task<Result<void>> start(int status, Headers headers);
   Task<Result<void>> write(std::string_view data);
   Task<Result<void>> finish();
+  Task<Result<std::shared_ptr<Transport>>> upgrade(std::string protocol);
   Task<> client_gone();
   void on_client_gone(std::function<void()> callback);
 
