@@ -100,10 +100,11 @@ struct BackendDescriptor {
   bool cpu_offload = false;    // the CPU may compute, where the user does not forbid it
   bool cpu_when_full = false;  // also where the devices are merely full
   bool several_workers = false;
-  bool spans_by_itself = false;   // over several workers also where the user does not ask for it
-  bool powers_of_two = false;     // of ranks
-  bool needs_addresses = false;   // of the devices' own network ports, over several workers
-  bool only_by_name = false;      // never chosen by itself
+  bool spans_by_itself = false;  // over several workers also where the user does not ask for it
+  std::string_view span_capability = {};  // that a pack has which can do so with layers
+  bool powers_of_two = false;             // of ranks
+  bool needs_addresses = false;           // of the devices' own network ports, over several workers
+  bool only_by_name = false;              // never chosen by itself
   bool startable = true;          // false: known and estimated, but this version does not start it
   std::string_view sharing = "";  // how instances share a device, where one usually takes it all
   bool shares_cache = false;      // requests share one cache: a claim has room for one of them
@@ -183,6 +184,7 @@ struct GangRole {
   std::string role;
   std::string worker;
   std::vector<std::string> after;  // roles that must be ready before it starts
+  bool tunnelled = false;          // see GangMember
 };
 
 // What a plan is computed from.
@@ -277,6 +279,11 @@ class Backend {
     return {};
   }
   [[nodiscard]] virtual Result<model::LaunchPlan> launch(const LaunchContext& context) const = 0;
+  // What a device of a subordinate worker takes of that worker's main memory, where layers are over
+  // several.
+  [[nodiscard]] virtual Bytes subordinate_host(const model::ModelProfile& /*profile*/) const {
+    return {};
+  }
   // The processes of an instance, the main one first. One alone is no gang.
   [[nodiscard]] virtual std::vector<GangRole> roles(const model::Deployment& /*deployment*/,
                                                     const model::Placement& placement) const {

@@ -247,6 +247,8 @@ Bytes host_runtime(const model::ModelProfile& profile) {
   return 64_MiB + Bytes{bounded_product({profile.vocabulary, 320})};
 }
 
-Bytes device_runtime() { return 512_MiB; }
+Bytes device_runtime(std::string_view device) {
+  return device.starts_with("rpc:") ? 64_MiB : 512_MiB;
+}
 
 }  // namespace berth::estimate

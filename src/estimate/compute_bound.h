@@ -49,7 +49,8 @@ Bytes compute_bound(const model::ModelProfile& profile, const GgufOptions& optio
 Bytes host_runtime(const model::ModelProfile& profile);
 
 // Context, kernels and workspaces of a device's driver: 512 MiB (100 to 300 MiB reported for CUDA).
-Bytes device_runtime();
+// Of a device of kind rpc, the process that serves it: 64 MiB.
+Bytes device_runtime(std::string_view device);
 
 // Products that stop at 1 PiB instead of overflowing: figures come from files.
 std::uint64_t bounded_product(std::initializer_list<std::uint64_t> factors);

@@ -205,7 +205,7 @@ Result<model::Claim> gguf_claim(const model::ModelProfile& profile, const GgufOp
     if (share.layers != 0) {
       // `next` is the layer after its last; the one after all is the output.
       device.compute = buffers.of_device(used > 1, first == 0, next > layers);
-      device.runtime = device_runtime();
+      device.runtime = device_runtime(share.device);
     }
     claim.devices.push_back(std::move(device));
     claim.layers->per_device.push_back(share.layers);

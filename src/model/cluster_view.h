@@ -45,7 +45,8 @@ struct WorkerView {
   WorkerState state = WorkerState::ready;
   std::string reason;
   Scheduling scheduling = Scheduling::open;
-  std::string host;  // by which other machines reach it; empty: not known
+  std::string host;   // by which other machines reach it; empty: not known
+  std::string proxy;  // "host:port" there
   SystemFacts system;
   std::map<std::string, std::string> labels;
   std::vector<DeviceView> devices;  // the CPU is one of them, with id "cpu"

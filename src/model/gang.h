@@ -19,10 +19,14 @@ struct GangMember {
   std::uint32_t attempt = 0;         // for which it has its ports
   std::vector<std::uint16_t> ports;  // leased by its worker; empty: not yet
   bool ready = false;                // answers its probe
+  std::string proxy;                 // of its worker, "host:port"; empty: nobody else reaches it
+  bool tunnelled = false;  // the main process of another worker reaches it through both's proxies
 
   friend bool operator==(const GangMember&, const GangMember&) = default;
 };
-BOOST_DESCRIBE_STRUCT(GangMember, (), (member, role, after, worker, address, attempt, ports, ready))
+BOOST_DESCRIBE_STRUCT(GangMember, (),
+                      (member, role, after, worker, address, attempt, ports, ready, proxy,
+                       tunnelled))
 
 // What a member is told of the whole gang. All of them run the same attempt; the end of any ends
 // all.
@@ -35,5 +39,17 @@ struct Gang {
   friend bool operator==(const Gang&, const Gang&) = default;
 };
 BOOST_DESCRIBE_STRUCT(Gang, (), (attempt, halted, max_failures, members))
+
+// The members that the main process reaches through tunnels. Its worker leases a port for each, in
+// this order, behind those of its role.
+inline std::vector<const GangMember*> tunnelled_members(const Gang& gang) {
+  std::vector<const GangMember*> members;
+  for (const auto& member : gang.members) {
+    if (member.tunnelled && member.worker != gang.members.front().worker) {
+      members.push_back(&member);
+    }
+  }
+  return members;
+}
 
 }  // namespace berth::model

@@ -36,7 +36,7 @@ BOOST_DESCRIBE_STRUCT(PlannedFile, (), (path, content, mode))
 
 // How to ask the engine whether it serves.
 struct HealthProbe {
-  std::string path = "/health";
+  std::string path = "/health";  // empty: it is ready once it listens
   std::uint16_t port = 0;
   std::uint16_t expected_status = 200;
 };

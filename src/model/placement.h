@@ -37,7 +37,8 @@ BOOST_DESCRIBE_STRUCT(DeviceClaim, (), (device, weights, kv_cache, compute, runt
 struct LayerSplit {
   std::uint32_t on_devices = 0;
   std::uint32_t total = 0;
-  std::vector<std::uint32_t> per_device;  // in the order of Claim::devices, without the host
+  std::vector<std::uint32_t>
+      per_device;  // in the engine's order: the subordinates' first; without the host
 };
 BOOST_DESCRIBE_STRUCT(LayerSplit, (), (on_devices, total, per_device))
 

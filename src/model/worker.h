@@ -12,9 +12,11 @@
 
 namespace berth::model {
 
-// By what an engine is built for: dtk is Hygon's, corex Iluvatar's, mlu Cambricon's.
-enum class DeviceKind { cpu, cuda, rocm, vulkan, metal, cann, musa, sycl, dtk, corex, mlu };
-BOOST_DESCRIBE_ENUM(DeviceKind, cpu, cuda, rocm, vulkan, metal, cann, musa, sycl, dtk, corex, mlu)
+// By what an engine is built for: dtk is Hygon's, corex Iluvatar's, mlu Cambricon's. rpc is a part
+// of the machine's memory and its CPU in the place of a GPU, as its worker's settings have it.
+enum class DeviceKind { cpu, cuda, rocm, vulkan, metal, cann, musa, sycl, dtk, corex, mlu, rpc };
+BOOST_DESCRIBE_ENUM(DeviceKind, cpu, cuda, rocm, vulkan, metal, cann, musa, sycl, dtk, corex, mlu,
+                    rpc)
 
 // A GPU or NPU, or the CPU of a worker with its memory. What its vendor's tool does not tell, or
 // tells wrongly, is empty.

@@ -37,9 +37,11 @@ Claims::Claims(const PlacementRequest& request, const Option& option, const Pack
 
 Result<model::Claim> Claims::claim(const Shares& shares) const {
   if (option_.known == nullptr) return estimate(shares);
-  std::vector<std::uint32_t> layers;
+  std::vector<std::pair<std::string, std::uint32_t>> layers;
   layers.reserve(shares.size());
-  for (const auto& share : shares) layers.push_back(share.layers);
+  for (const auto& share : shares) {
+    layers.emplace_back(share.device.substr(0, share.device.find(':')), share.layers);
+  }
   KnownClaims::Key key{build_, option_.worker->system.cores, serving_.context, serving_.slots,
                        std::move(layers)};
   auto known = option_.known->claims.find(key);

@@ -27,9 +27,9 @@ struct Shortage {
 // Claims that were asked for before: on other devices of the same cluster they are the same. Used
 // by one thread at a time, for one request.
 struct KnownClaims {
-  // Build of the pack, cores, context, slots, and the layers of each share.
+  // Build of the pack, cores, context, slots, and the device's kind and layers of each share.
   using Key = std::tuple<std::string_view, std::uint32_t, std::uint32_t, std::uint32_t,
-                         std::vector<std::uint32_t>>;
+                         std::vector<std::pair<std::string, std::uint32_t>>>;
   std::map<Key, Result<model::Claim>> claims;
 };
 

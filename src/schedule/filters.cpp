@@ -3,6 +3,7 @@
 #include "backends/check.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 namespace berth::schedule {
@@ -186,6 +187,14 @@ bool check_wanted(const model::WorkerView& worker, const std::vector<std::string
 }
 
 }  // namespace
+
+std::size_t named_workers(const model::Deployment& deployment) {
+  std::set<std::string_view> workers;
+  for (const std::string_view device : deployment.devices) {
+    workers.insert(device.substr(0, device.find(':')));
+  }
+  return workers.size();
+}
 
 model::CpuOffload cpu_offload_of(const PlacementRequest& request) {
   if (request.deployment.cpu_offload) return *request.deployment.cpu_offload;

@@ -30,6 +30,9 @@ struct Option {
 bool filter(const PlacementRequest& request, const model::WorkerView& worker, Option& option,
             Rejections& rejections);
 
+// On how many workers the user chose the devices; 0: Berth chooses.
+std::size_t named_workers(const model::Deployment& deployment);
+
 // The cpu_offload in force: the user's, else "allow" where the backend can do it.
 model::CpuOffload cpu_offload_of(const PlacementRequest& request);
 

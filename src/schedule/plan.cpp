@@ -102,9 +102,14 @@ model::Gang gang_of(const std::vector<backends::GangRole>& roles, const backends
                              .attempt = 1,
                              .ports = {},
                              .ready = false};
+    member.tunnelled = role.tunnelled;
     if (const auto* worker = cluster.find(role.worker)) member.address = worker->host;
-    for (std::size_t i = 0; i < backend.ports(role.role); ++i) member.ports.push_back(port++);
     gang.members.push_back(std::move(member));
+  }
+  for (auto& member : gang.members) {
+    const auto tunnels = member.member == 0 ? model::tunnelled_members(gang).size() : 0;
+    const auto count = backend.ports(member.role) + tunnels;
+    for (std::size_t i = 0; i < count; ++i) member.ports.push_back(port++);
   }
   return gang;
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <map>
-#include <set>
 
 namespace berth::schedule {
 namespace {
@@ -82,14 +81,6 @@ std::string RankRules::refuse_named(std::size_t named, std::size_t usable) const
   if (may_be(named)) return "";
   if (wish_) return fmt::format("{} devices were named, and the flags ask for {}", named, *wish_);
   return fmt::format("{} devices were named, and {} works on 1, 2, 4, 8 …", named, traits_.name);
-}
-
-std::size_t RankRules::named_workers() const {
-  std::set<std::string_view> workers;
-  for (const std::string_view device : request_.deployment.devices) {
-    workers.insert(device.substr(0, device.find(':')));
-  }
-  return workers.size();
 }
 
 Bytes RankRules::usable(const Rank& rank) const {

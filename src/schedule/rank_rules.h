@@ -35,9 +35,9 @@ class RankRules {
   // Why devices that the user named can not be the ranks, of which `usable` may work together;
   // empty: they can.
   [[nodiscard]] std::string refuse_named(std::size_t named, std::size_t usable) const;
-  // Whether the user chose the devices, and on how many workers.
+  // Whether the user chose the devices, and of several workers.
   [[nodiscard]] bool by_hand() const { return !request_.deployment.devices.empty(); }
-  [[nodiscard]] std::size_t named_workers() const;
+  [[nodiscard]] bool is_elsewhere() const { return named_workers(request_.deployment) > 1; }
 
   // What a rank may take at most: of what is free, the part that is the engine's.
   [[nodiscard]] Bytes room(const Rank& rank) const;

@@ -68,7 +68,7 @@ class OneWorker {
 
  private:
   // The user named devices of other workers too.
-  [[nodiscard]] bool is_elsewhere() const { return rules_.named_workers() > 1; }
+  [[nodiscard]] bool is_elsewhere() const { return rules_.is_elsewhere(); }
 
   void reject_layout(std::string why) {
     rejections_.push_back({.code = RejectionCode::no_layout,

@@ -1,6 +1,7 @@
 #include "schedule/span.h"
 
 #include "schedule/rank_rules.h"
+#include "schedule/span_layers.h"
 
 #include <algorithm>
 #include <map>
@@ -28,7 +29,8 @@ class SeveralWorkers {
   }
 
   std::optional<Span> named() {
-    if (parts_.size() < 2 || parts_.size() != rules_.named_workers()) return std::nullopt;
+    if (parts_.size() < 2 || parts_.size() != named_workers(request_.deployment))
+      return std::nullopt;
     std::size_t all = 0;
     std::size_t usable = 0;
     for (const auto& part : parts_) {
@@ -201,8 +203,9 @@ class SeveralWorkers {
 
 // The setting in force: the user's, else the backend's; who names devices of several workers wants
 // them.
-bool may_span(const PlacementRequest& request, const RankRules& rules) {
-  const bool is_usual = rules.traits().spans_by_itself || rules.named_workers() > 1;
+bool may_span(const PlacementRequest& request) {
+  const bool is_usual =
+      request.backend.descriptor().spans_by_itself || named_workers(request.deployment) > 1;
   const auto usual = is_usual ? Distributed::allow : Distributed::never;
   return request.deployment.distributed.value_or(usual) == Distributed::allow;
 }
@@ -213,9 +216,11 @@ std::optional<Span> span_workers(const PlacementRequest& request,
                                  const std::vector<Option>& options, const model::Serving& serving,
                                  Rejections& rejections) {
   const auto& traits = request.backend.descriptor();
-  if (!traits.several_workers || traits.division != backends::Division::ranks) return std::nullopt;
+  if (!traits.several_workers || !may_span(request)) return std::nullopt;
+  if (traits.division == backends::Division::layers) {
+    return span_layers(request, options, serving, rejections);
+  }
   const RankRules rules(request, serving);
-  if (!may_span(request, rules)) return std::nullopt;
   SeveralWorkers workers(rules, request, options, serving, rejections);
   return rules.by_hand() ? workers.named() : workers.chosen();
 }

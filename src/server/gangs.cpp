@@ -96,7 +96,12 @@ void form_gang(model::Instance& instance, const backends::Backend& backend,
                             .role = role.role,
                             .after = role.after,
                             .worker = role.worker,
-                            .address = worker == nullptr ? std::string() : worker->host});
+                            .address = worker == nullptr ? std::string() : worker->host,
+                            .attempt = 0,
+                            .ports = {},
+                            .ready = false,
+                            .proxy = worker == nullptr ? std::string() : worker->proxy,
+                            .tunnelled = role.tunnelled});
     const auto known = placement.workers();
     if (std::ranges::find(known, role.worker) == known.end()) {
       placement.subordinates.push_back({.worker = role.worker, .devices = {}});

@@ -18,6 +18,7 @@ model::WorkerView worker_view(const model::Worker& worker, const WorkerRegistry&
                          .reason = worker.reason,
                          .scheduling = worker.scheduling,
                          .host = host_of(worker.address),
+                         .proxy = worker.address,
                          .system = worker.system,
                          .labels = worker.labels,
                          .devices = {},

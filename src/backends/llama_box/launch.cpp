@@ -2,6 +2,8 @@
 #include "backends/environment.h"
 #include "backends/llama_box/llama_box.h"
 #include "backends/llama_box/projector.h"
+#include "backends/llama_box/rpc.h"
+#include "backends/llama_box/visible_devices.h"
 #include "backends/values.h"
 #include "base/json.h"
 
@@ -12,7 +14,6 @@
 namespace berth::backends::llama_box {
 namespace {
 
-using model::DeviceKind;
 using Notes = std::vector<std::string>;
 
 // Flags that Berth computes with; the user's wish is in what we pass, or passed by us.
@@ -27,21 +28,6 @@ constexpr std::uint64_t kHttpThreads = 144;
 
 // It ends by itself within tenths of a second, requests under way or not.
 constexpr std::chrono::seconds kStopGrace{2};
-
-struct VisibleDevices {
-  DeviceKind kind;
-  std::string_view variable;
-  std::string_view prefix;
-  std::string_view none;  // hides all of them
-};
-constexpr VisibleDevices kVisible[] = {
-    {DeviceKind::cuda, "CUDA_VISIBLE_DEVICES", "", "-1"},
-    {DeviceKind::rocm, "HIP_VISIBLE_DEVICES", "", "-1"},
-    {DeviceKind::vulkan, "GGML_VK_VISIBLE_DEVICES", "", ""},
-    {DeviceKind::cann, "ASCEND_RT_VISIBLE_DEVICES", "", "-1"},
-    {DeviceKind::musa, "MUSA_VISIBLE_DEVICES", "", "-1"},
-    {DeviceKind::sycl, "ONEAPI_DEVICE_SELECTOR", "level_zero:", "opencl:cpu"},
-};
 
 // Builds argv and remembers which flags of ours the pack lacks.
 class Arguments {
@@ -95,49 +81,6 @@ std::string resolve_paths(const std::string& value, const std::filesystem::path&
     start = end + 1;
   }
   return out;
-}
-
-const model::Device* find_device(const model::Worker& worker, std::string_view id) {
-  for (const auto& device : worker.devices) {
-    if (device.id == id) return &device;
-  }
-  return nullptr;
-}
-
-// A MIG instance has no index that CUDA would take, and beside one the GPUs' own may not be NVML's.
-std::string visible_name(const model::Worker& worker, const model::Device& device) {
-  const bool cut = std::any_of(worker.devices.begin(), worker.devices.end(), [&](const auto& one) {
-    return one.kind == device.kind && !one.part_of.empty();
-  });
-  return cut && !device.uuid.empty() ? device.uuid : std::to_string(device.index);
-}
-
-// The placement's devices, in its order, and no other ones.
-std::vector<model::EnvironmentVariable> device_variables(const LaunchContext& context) {
-  std::vector<model::EnvironmentVariable> variables;
-  for (const auto& row : kVisible) {
-    std::vector<std::string> chosen;
-    for (const auto& claim : context.placement.claim.devices) {
-      const auto* device = find_device(context.worker, claim.device);
-      if (device != nullptr && device->kind == row.kind) {
-        chosen.push_back(visible_name(context.worker, *device));
-      }
-    }
-    const bool present =
-        std::any_of(context.worker.devices.begin(), context.worker.devices.end(),
-                    [&](const model::Device& device) { return device.kind == row.kind; });
-    if (!present) continue;
-    variables.push_back({.name = std::string(row.variable),
-                         .value = chosen.empty()
-                                      ? std::string(row.none)
-                                      : fmt::format("{}{}", row.prefix, fmt::join(chosen, ",")),
-                         .owner = model::Owner::berth});
-    if (row.kind == DeviceKind::cuda) {
-      variables.push_back(
-          {.name = "CUDA_DEVICE_ORDER", .value = "PCI_BUS_ID", .owner = model::Owner::berth});
-    }
-  }
-  return variables;
 }
 
 // "asked --threads 8; in force …" where the user's number is not what the engine gets.
@@ -309,9 +252,11 @@ std::chrono::milliseconds readiness_deadline(Bytes size) {
 }  // namespace
 
 Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
-  if (context.ports.size() != ports("main")) {
+  if (context.member != 0) return rpc_launch(context);
+  const auto tunnels = context.gang == nullptr ? 0 : tunnelled_members(*context.gang).size();
+  if (context.ports.size() != ports("main") + tunnels) {
     return fail(ErrorCode::internal, "{} ports leased for {}, which needs {}", context.ports.size(),
-                context.instance, ports("main"));
+                context.instance, ports("main") + tunnels);
   }
   BERTH_TRY(const auto parameters, parse_parameters(descriptor(), context.deployment.parameters));
   model::LaunchPlan plan;
@@ -330,6 +275,9 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   }
   add_context(arguments, context, parameters, plan.notes);
   add_compute(arguments, context, parameters, plan.notes);
+  if (context.gang != nullptr) {
+    arguments.add("--rpc", fmt::format("{}", fmt::join(rpc_servers(context), ",")));
+  }
   add_kind(arguments, context, parameters);
   BERTH_TRY(const auto* projector, projector_of(context.profile, parameters));
   if (projector != nullptr) {
@@ -340,7 +288,7 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   BERTH_CHECK(arguments.check());
   plan.argv = std::move(arguments.argv);
 
-  auto forced = device_variables(context);
+  auto forced = device_variables(context.worker, context.placement.claim.devices);
   forced.push_back({.name = "LLAMA_API_KEY",
                     .value = context.engine_key,
                     .owner = model::Owner::berth,
@@ -348,7 +296,7 @@ Result<model::LaunchPlan> LlamaBox::launch(const LaunchContext& context) const {
   BERTH_TRY(plan.env, build_environment(descriptor(), context, forced, plan.notes));
   for (const auto& warning : parameters.warnings) plan.notes.push_back(warning);
   plan.working_directory = context.folder;
-  plan.ports = {port};
+  plan.ports = context.ports;
   plan.probe.port = port;
   plan.stop_grace = kStopGrace;
   plan.readiness_deadline = readiness_deadline(context.profile.total_size +

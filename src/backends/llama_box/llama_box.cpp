@@ -194,6 +194,14 @@ Result<std::vector<std::string>> LlamaBox::check(const model::ModelProfile& prof
   return warnings;
 }
 
+// ggml-rpc-server takes each tensor whole before it gives it to its device, and no tensor of a
+// layer is larger than the layer. Its own code and buffers: measured, 45 MiB.
+Bytes LlamaBox::subordinate_host(const model::ModelProfile& profile) const {
+  const auto& layers = profile.weights.layers;
+  const auto largest = std::ranges::max_element(layers);
+  return 64_MiB + (largest == layers.end() ? Bytes{} : *largest);
+}
+
 Result<model::Claim> LlamaBox::estimate(const EstimateRequest& request) const {
   std::vector<estimate::LayerShare> shares;
   shares.reserve(request.devices.size());

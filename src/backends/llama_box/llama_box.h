@@ -27,6 +27,7 @@ class LlamaBox final : public Backend {
     return projector_of(profile, parameters);
   }
   [[nodiscard]] Result<model::Claim> estimate(const EstimateRequest& request) const override;
+  [[nodiscard]] Bytes subordinate_host(const model::ModelProfile& profile) const override;
   [[nodiscard]] std::vector<LayoutQuestion> layout_questions(const model::ModelProfile& profile,
                                                              const ParsedParameters& parameters,
                                                              bool has_devices) const override;
@@ -34,6 +35,8 @@ class LlamaBox final : public Backend {
       const model::ModelProfile& profile, const LayoutQuestion& question,
       const LayoutAnswer& answer) const override;
   [[nodiscard]] Result<model::LaunchPlan> launch(const LaunchContext& context) const override;
+  [[nodiscard]] std::vector<GangRole> roles(const model::Deployment& deployment,
+                                            const model::Placement& placement) const override;
 };
 
 // What the engine is told beyond context and slots; the same for the claim and the command line.
