@@ -31,6 +31,7 @@ struct WorkerFlags {
   std::string download_limit;
   std::uint32_t keep_logs = 10;
   std::vector<std::string> allow_env;
+  std::vector<std::string> rpc_devices;
 };
 
 constexpr std::uint16_t kWorkerPort = 8444;
@@ -68,6 +69,12 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
     if (const auto kept = keep_log(data.logs() / "worker.log"); !kept) {
       spdlog::warn("{}", kept.error().to_string());
     }
+    std::vector<Bytes> rpc_devices;
+    for (const auto& text : flags.rpc_devices) {
+      auto memory = parse_bytes(text);
+      if (!memory) return fail(std::move(memory).error().with_field("rpc-device"));
+      rpc_devices.push_back(*memory);
+    }
     const auto program = std::filesystem::read_symlink("/proc/self/exe");
     return worker::run_agent({.data = data,
                               .local = flags.local,
@@ -82,7 +89,8 @@ int run(const CommonOptions& common, const WorkerFlags& flags) {
                               .program = program,
                               .download_limit = limit,
                               .kept_logs = flags.keep_logs,
-                              .allowed_env = flags.allow_env});
+                              .allowed_env = flags.allow_env,
+                              .rpc_devices = std::move(rpc_devices)});
   }();
   return result ? kDone : report(result.error());
 }
@@ -115,6 +123,9 @@ void add_worker(CLI::App& app, const CommonOptions& common, Command& command) {
   worker->add_option("--allow-env", flags->allow_env,
                      "A variable that deployments may set although it could run other code, such "
                      "as LD_PRELOAD; may be repeated");
+  worker->add_option("--rpc-device", flags->rpc_devices,
+                     "Main memory, such as 512MiB, that stands for a GPU which this machine's CPU "
+                     "computes for, alone or with other workers; may be repeated");
   worker->add_option("--log-level", flags->log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   worker->callback(

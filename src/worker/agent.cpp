@@ -12,6 +12,7 @@
 #include "worker/identity.h"
 #include "worker/listener.h"
 #include "worker/member.h"
+#include "worker/member_routes.h"
 #include "worker/proxy_keeper.h"
 #include "worker/services.h"
 #include "worker/system_facts.h"
@@ -56,7 +57,8 @@ class Agent {
         install_pool_(install_pool),
         changed_(std::move(changed)),
         facts_(read_system_facts()),
-        devices_(std::make_shared<DeviceWatch>(facts_, detect_gpus(), devices::builtin_vendors())),
+        devices_(std::make_shared<DeviceWatch>(facts_, detect_gpus(),
+                                               devices::all_vendors(options.rpc_devices))),
         follower_(context, membership, pool,
                   {.describe = [this] { return enlist(); },
                    .on_enlisted = [this](const cluster::Registered& server,
@@ -339,7 +341,8 @@ class Agent {
       const bool is_change = co_await changed_->wait(kReportEvery);
       if (!follower_.enlisted() || is_looking()) continue;
       if (!is_change) co_await measure();
-      co_await proxy_->set_routes(proxy_routes());
+      co_await proxy_->set_routes(routes_to(members_, membership_),
+                                  tunnels_from(members_, membership_));
       auto report = make_report();
       auto sent = co_await follower_.link().report(std::move(report));
       if (!sent) {
@@ -348,16 +351,6 @@ class Agent {
         changed_->wake();
       }
     }
-  }
-
-  [[nodiscard]] std::vector<ProxyRoute> proxy_routes() const {
-    std::vector<ProxyRoute> routes;
-    routes.reserve(members_.size());
-    for (const auto& [name, member] : members_) {
-      routes.push_back(
-          {.name = name, .port = member->port(), .engine_key = member->assignment().engine_key});
-    }
-    return routes;
   }
 
   // Whether a member still looks for the engine that an earlier agent left; it ends within seconds,

@@ -28,6 +28,7 @@ struct AgentOptions {
   std::optional<Bytes> download_limit;        // a second, of all downloads together
   std::uint32_t kept_logs = 10;               // of each instance, one an attempt
   std::vector<std::string> allowed_env = {};  // guarded variables that engines may be given
+  std::vector<Bytes> rpc_devices = {};        // memory of each device of kind rpc
 };
 
 // Runs until SIGINT, SIGTERM or SIGHUP (which leaves the engines running), all of which must be

@@ -1,6 +1,7 @@
 #include "worker/engine_questions.h"
 
 #include "net/client.h"
+#include "net/listener.h"
 
 #include <algorithm>
 #include <charconv>
@@ -29,6 +30,18 @@ std::optional<double> figure_in(std::string_view text, std::string_view name) {
   return std::nullopt;
 }
 
+// Without a connection, which some engines would take for their only client: the port can not be
+// bound where somebody listens. A socket that is bound and does not listen is in nobody's way.
+bool is_listening(const net::Executor& executor, std::uint16_t port) {
+  using boost::asio::ip::tcp;
+  net::Acceptor acceptor(executor);
+  boost::system::error_code error;
+  acceptor.open(tcp::v4(), error);
+  acceptor.set_option(net::Acceptor::reuse_address(true), error);
+  acceptor.bind({boost::asio::ip::address_v4::loopback(), port}, error);
+  return error == boost::asio::error::address_in_use;
+}
+
 net::Task<Result<LivenessAnswer>> ask(net::Executor executor, model::LivenessProbe probe,
                                       net::ClientRequest request, std::string key,
                                       Duration patience) {
@@ -45,6 +58,7 @@ net::Task<Result<LivenessAnswer>> ask(net::Executor executor, model::LivenessPro
 }  // namespace
 
 net::Task<Result<bool>> ask_health(net::Executor executor, model::HealthProbe probe) {
+  if (probe.path.empty()) co_return is_listening(executor, probe.port);
   net::ClientRequest request;
   request.target = probe.path;
   const net::Endpoint engine{"127.0.0.1", probe.port};

@@ -258,7 +258,9 @@ Result<void> Member::lease_ports() {
   const auto* backend = context_.backends.find(assignment_.backend);
   const std::string role =
       assignment_.gang ? assignment_.gang->members.at(assignment_.member).role : "main";
-  BERTH_CHECK(ports_.lease(backend == nullptr ? 1 : backend->ports(role)));
+  const bool is_main = assignment_.gang && assignment_.member == 0;
+  const auto tunnels = is_main ? model::tunnelled_members(*assignment_.gang).size() : 0;
+  BERTH_CHECK(ports_.lease((backend == nullptr ? 1 : backend->ports(role)) + tunnels));
   note_.port = ports_.all().front();
   note_.other_ports.assign(std::next(ports_.all().begin()), ports_.all().end());
   return {};

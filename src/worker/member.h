@@ -49,6 +49,8 @@ class Member {
   [[nodiscard]] bool is_settled() const { return settled_; }
   // Where its engine listens; 0 while it has none.
   [[nodiscard]] std::uint16_t port() const { return engine_ ? note_.port : std::uint16_t{0}; }
+  // Leased for it: its engine's, then those of its tunnels (model::tunnelled_members).
+  [[nodiscard]] const std::vector<std::uint16_t>& ports() const { return ports_.all(); }
   [[nodiscard]] cluster::InstanceReport report() const;
   [[nodiscard]] const model::Assignment& assignment() const { return assignment_; }
   // The pack that its engine runs from, while it has one.

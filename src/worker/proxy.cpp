@@ -9,6 +9,7 @@
 #include "net/thread_pool.h"
 #include "worker/listener.h"
 #include "worker/proxy_file.h"
+#include "worker/tunnels.h"
 
 #include <algorithm>
 #include <csignal>
@@ -33,6 +34,7 @@ constexpr unsigned kMostThreads = 2;
 struct Target {
   std::uint16_t port = 0;
   std::string key;
+  std::string tunnel_from = {};  // see ProxyRoute
   friend bool operator==(const Target&, const Target&) = default;
 };
 
@@ -79,9 +81,11 @@ struct Proxy::State {
     next->credentials = read.credentials;
     next->agent = {.port = read.agent.port, .key = read.agent.access_key};
     for (const auto& route : read.routes) {
-      next->targets[route.name] = {.port = route.port, .key = route.engine_key};
+      next->targets[route.name] = {
+          .port = route.port, .key = route.engine_key, .tunnel_from = route.tunnel_from};
     }
     std::atomic_store(&current, std::shared_ptr<const Routes>(std::move(next)));
+    tunnels.set(read.tunnels);
     return {};
   }
 
@@ -194,6 +198,27 @@ struct Proxy::State {
     co_return co_await net::relay_answer(exchange, std::move(*answer), kEnginePatience);
   }
 
+  net::Task<Result<void>> join(net::Exchange& exchange) {
+    const std::string name(exchange.param("name"));
+    auto target = find(name);
+    if (!target) target = co_await look_again(name);
+    if (!target) {
+      co_return fail(ErrorCode::unavailable, "no engine of {} runs on this worker", name);
+    }
+    const auto& certificate = exchange.request().certificate;
+    if (certificate == nullptr || target->tunnel_from.empty() ||
+        certificate->name != target->tunnel_from) {
+      co_return fail(ErrorCode::permission_denied, "{} has no tunnel for you", name);
+    }
+    net::Peer engine{.endpoint = {"127.0.0.1", target->port}, .tls = {}};
+    auto connected = co_await net::connect_to(std::move(engine), kDeadlines.connect);
+    BERTH_CO_TRY(auto transport, std::move(connected));
+    auto upgraded = co_await exchange.upgrade(std::string(net::kTunnelProtocol));
+    BERTH_CO_TRY(auto client, std::move(upgraded));
+    co_await net::splice(std::move(client), std::move(transport));
+    co_return Result<void>{};
+  }
+
   net::Task<> handle(net::Exchange& exchange, net::Task<Result<void>> work) const {
     auto done = co_await std::move(work);
     if (done || exchange.responded() || exchange.gone()) co_return;
@@ -205,6 +230,7 @@ struct Proxy::State {
   std::filesystem::path file;
   net::ThreadPool pool{1, kQueue};
   std::shared_ptr<const Routes> current = std::make_shared<const Routes>();
+  Tunnels tunnels{[this] { return routes()->tls; }};
 };
 
 Proxy::Proxy(std::filesystem::path file) : state_(std::make_unique<State>(std::move(file))) {}
@@ -223,6 +249,9 @@ void Proxy::add_routes(net::Router& router) {
       return state_->handle(exchange, state_->pass_question(exchange));
     });
   }
+  router.add("GET", "/tunnel/{name}", [this](net::Exchange& exchange) {
+    return state_->handle(exchange, state_->join(exchange));
+  });
   router.add("GET", "/peer/{path...}", [this](net::Exchange& exchange) {
     return state_->handle(exchange, state_->pass_peer(exchange));
   });

@@ -4,11 +4,15 @@
 //   ANY /engines/{name}/{path...}   → the engine of the member `name`, at /{path}
 //   ANY /worker/{path...}           → the agent's own listener
 //   GET /peer/{path...}             → the same; for other workers, and the agent asks the server
+//   GET /tunnel/{name}              → a connection to the engine of the member `name`, by Upgrade;
+//                                     for the worker that the agent named
 //   GET /health                     → {"status": "ok"}, for everybody
 //
-// Over the cluster's TLS; but for peers, only the server may come in, by its certificate. The
-// engine and the agent get their own keys. An answer with the field cluster::kUnreachedHeader means
-// that no engine saw the request.
+// And ports on loopback that lead through such tunnels to engines of other workers.
+//
+// Over the cluster's TLS; but for peers and tunnels, only the server may come in, by its
+// certificate. The engine and the agent get their own keys. An answer with the field
+// cluster::kUnreachedHeader means that no engine saw the request.
 #pragma once
 
 #include "base/result.h"

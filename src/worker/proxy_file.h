@@ -19,10 +19,23 @@ struct ProxyRoute {
   std::string name;  // "INSTANCE.GENERATION.MEMBER", as model::assignment_name says
   std::uint16_t port = 0;
   std::string engine_key;
+  // The certificate's name of the worker whose engine may have a tunnel to it; empty: no tunnels.
+  std::string tunnel_from;
 
   friend bool operator==(const ProxyRoute&, const ProxyRoute&) = default;
 };
-BOOST_DESCRIBE_STRUCT(ProxyRoute, (), (name, port, engine_key))
+BOOST_DESCRIBE_STRUCT(ProxyRoute, (), (name, port, engine_key, tunnel_from))
+
+// A port here through which engines reach a member on another worker.
+struct ProxyTunnel {
+  std::uint16_t port = 0;   // on loopback
+  std::string proxy;        // of the other worker, "host:port"
+  std::string certificate;  // the name that its certificate has
+  std::string name;         // of the route there
+
+  friend bool operator==(const ProxyTunnel&, const ProxyTunnel&) = default;
+};
+BOOST_DESCRIBE_STRUCT(ProxyTunnel, (), (port, proxy, certificate, name))
 
 // The agent's own listener, on loopback, which the proxy passes the server's questions to.
 struct AgentRoute {
@@ -40,10 +53,11 @@ struct ProxyFile {
   Credentials credentials;  // by which it is known, and knows the server
   AgentRoute agent;
   std::vector<ProxyRoute> routes;
+  std::vector<ProxyTunnel> tunnels;
 
   friend bool operator==(const ProxyFile&, const ProxyFile&) = default;
 };
-BOOST_DESCRIBE_STRUCT(ProxyFile, (), (version, host, port, credentials, agent, routes))
+BOOST_DESCRIBE_STRUCT(ProxyFile, (), (version, host, port, credentials, agent, routes, tunnels))
 
 // Fails with not_found, io or corrupt. Blocks.
 Result<ProxyFile> read_proxy_file(const std::filesystem::path& path);

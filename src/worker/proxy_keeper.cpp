@@ -167,7 +167,8 @@ net::Task<> ProxyKeeper::end() {
   shim_.reset();
 }
 
-net::Task<> ProxyKeeper::set_routes(std::vector<ProxyRoute> routes) {
+net::Task<> ProxyKeeper::set_routes(std::vector<ProxyRoute> routes,
+                                    std::vector<ProxyTunnel> tunnels) {
   for (auto& route : routes) {
     if (route.port != 0) continue;
     const auto before = std::find_if(file_.routes.begin(), file_.routes.end(),
@@ -175,8 +176,9 @@ net::Task<> ProxyKeeper::set_routes(std::vector<ProxyRoute> routes) {
     if (before != file_.routes.end()) route = *before;
   }
   std::erase_if(routes, [](const ProxyRoute& route) { return route.port == 0; });
-  if (routes == file_.routes) co_return;
+  if (routes == file_.routes && tunnels == file_.tunnels) co_return;
   file_.routes = std::move(routes);
+  file_.tunnels = std::move(tunnels);
   co_await tell();
 }
 

@@ -53,7 +53,7 @@ class ProxyKeeper {
   net::Task<> set_credentials(Credentials credentials);
   // Replaces the routes; when it returns, a request for any of them finds its engine. A route
   // without port keeps the one that it had: its engine may have been left by an earlier agent.
-  net::Task<> set_routes(std::vector<ProxyRoute> routes);
+  net::Task<> set_routes(std::vector<ProxyRoute> routes, std::vector<ProxyTunnel> tunnels = {});
   // Ends the proxy.
   void stop();
   // Leaves it running for the next agent.

@@ -4,7 +4,9 @@
 #include "cluster/certificates.h"
 #include "cluster/protocol.h"
 #include "net/testing.h"
+#include "process/ports.h"
 #include "worker/proxy_file.h"
+#include "worker/tunnels.h"
 
 #include <filesystem>
 
@@ -189,6 +191,55 @@ TEST_F(ProxyTest, ADamagedFileLeavesTheRoutesAsTheyWere) {
   std::filesystem::resize_file(file(), 10);
   EXPECT_FALSE(proxy_->reload());
   EXPECT_EQ(post("/engines/a.1.0/v1/x").status, 201);
+}
+
+// A request to an engine behind the tunnel that `worker` has to it.
+Result<net::Response> through_tunnel(const net::Endpoint& proxy, const net::TlsPeer& worker) {
+  process::PortLeases leases;
+  const std::uint16_t port = leases.lease(1).value().front();
+  Tunnels tunnels([&worker] { return worker.tls; });
+  tunnels.set({{.port = port,
+                .proxy = net::to_string(proxy),
+                .certificate = worker.name,
+                .name = "a.1.1"}});
+  Result<net::Response> response;
+  for (int tries = 0; tries < 1000; ++tries) {  // until it listens
+    response = net::fetch_blocking({"127.0.0.1", port}, {.method = "POST", .target = "/v1/x"});
+    if (response || response.error().message.find("refused") == std::string::npos) break;
+  }
+  return response;
+}
+
+TEST_F(ProxyTest, JoinsTheEngineOfAnotherWorkerWithOneOfItsOwn) {
+  RunningServer engine_server(engine());
+  write({{.name = "a.1.1",
+          .port = engine_server.endpoint().port,
+          .engine_key = "",
+          .tunnel_from = cluster::worker_name("c", "main")}});
+  start();
+  const auto response =
+      through_tunnel(server_->endpoint(), client(cluster::worker_name("c", "main")));
+  ASSERT_TRUE(response) << response.error().to_string();
+  EXPECT_EQ(response->status, 201);
+}
+
+TEST_F(ProxyTest, GivesNobodyElseATunnel) {
+  RunningServer engine_server(engine());
+  write({{.name = "a.1.1",
+          .port = engine_server.endpoint().port,
+          .engine_key = "",
+          .tunnel_from = cluster::worker_name("c", "main")}});
+  start();
+  for (const auto& name : {cluster::worker_name("c", "other"), cluster::server_name("c")}) {
+    EXPECT_FALSE(through_tunnel(server_->endpoint(), client(name))) << name;
+  }
+}
+
+TEST_F(ProxyTest, HasNoTunnelToAnEngineThatNeedsNone) {
+  RunningServer engine_server(engine());
+  write({{.name = "a.1.1", .port = engine_server.endpoint().port, .engine_key = "engine-key"}});
+  start();
+  EXPECT_FALSE(through_tunnel(server_->endpoint(), client(cluster::worker_name("c", "main"))));
 }
 
 }  // namespace

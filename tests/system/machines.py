@@ -24,9 +24,10 @@ class Machine:
     namespace: str | None = None  # of a host of its own; see hosts.py
     address: str = "127.0.0.1"
     program: Path = BERTH
+    packs: str = "test-packs"  # as Berth's
 
     def __post_init__(self) -> None:
-        self.berth = Berth(self.home, port=0, program=self.program)
+        self.berth = Berth(self.home, port=0, program=self.program, packs=self.packs)
 
     @property
     def data(self) -> Path:
@@ -91,7 +92,7 @@ class Cluster:
     def machine(self, name: str) -> Machine:
         """One that has not joined yet."""
         machine = Machine(self.home / f"machine-{len(self.machines)}-{name}", name,
-                          program=self.server.program)
+                          program=self.server.program, packs=self.server.packs)
         self.machines.append(machine)
         return machine
 
@@ -111,12 +112,13 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(home: Path, *arguments: str, program: Path = BERTH, **settings: str) -> Iterator[Cluster]:
+def cluster(home: Path, *arguments: str, program: Path = BERTH, packs: str = "test-packs",
+            **settings: str) -> Iterator[Cluster]:
     """A server whose door opens with the first token; `--no-worker` among `arguments` leaves this
     machine's own worker out."""
     door = free_port()
     with running(home / "server", "--cluster-listen", f"127.0.0.1:{door}", *arguments,
-                 program=program, **settings) as server:
+                 program=program, packs=packs, **settings) as server:
         made = Cluster(server, door, home)
         try:
             yield made

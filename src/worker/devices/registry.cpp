@@ -9,6 +9,7 @@
 #include "worker/devices/intel.h"
 #include "worker/devices/moore_threads.h"
 #include "worker/devices/nvidia.h"
+#include "worker/devices/rpc_devices.h"
 
 namespace berth::worker::devices {
 
@@ -19,6 +20,12 @@ std::vector<std::unique_ptr<Vendor>> builtin_vendors() {
                           make_cambricon, make_moore_threads, make_apple}) {
     vendors.push_back(make());
   }
+  return vendors;
+}
+
+std::vector<std::unique_ptr<Vendor>> all_vendors(const std::vector<Bytes>& rpc_devices) {
+  auto vendors = builtin_vendors();
+  if (!rpc_devices.empty()) vendors.push_back(make_rpc_devices(rpc_devices));
   return vendors;
 }
 

@@ -10,4 +10,7 @@ namespace berth::worker::devices {
 
 std::vector<std::unique_ptr<Vendor>> builtin_vendors();
 
+// Those, and the devices of kind rpc that the worker's settings make of main memory.
+std::vector<std::unique_ptr<Vendor>> all_vendors(const std::vector<Bytes>& rpc_devices);
+
 }  // namespace berth::worker::devices
